@@ -1,0 +1,1 @@
+"""Errors, settings, registries and types: what every other floor stands on. Imports no torch."""

@@ -1,0 +1,83 @@
+"""Registries: how a part is found by its name.
+
+A parts folder owns one registry. A part registers itself with a decorator; its module is
+imported on the first look-up, so that naming a part costs nothing until it is used. Another
+package adds parts through an entry point in the group ``velatura.<kind>``: the entry point
+names a module, and importing that module registers them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator
+from importlib.metadata import entry_points
+from typing import Generic, TypeVar
+
+from velatura.core.errors import unknown_name
+
+__all__ = ["Registry"]
+
+P = TypeVar("P")
+
+
+class Registry(Generic[P]):
+    """Parts of one kind under their names.
+
+    Args:
+        kind: What the parts are, in the singular, for messages: ``"loss"``.
+        home: Dotted name of the module or package whose import (with every module in it)
+            registers the parts that ship with Velatura.
+    """
+
+    def __init__(self, kind: str, *, home: str) -> None:
+        self.kind = kind
+        self._home = home
+        self._parts: dict[str, P] = {}
+        self._loaded = False
+
+    def register(self, name: str) -> Callable[[P], P]:
+        """Decorator that files a part under ``name``.
+
+        Raises:
+            ValueError: The name is taken.
+        """
+
+        def file(part: P) -> P:
+            if name in self._parts:
+                raise ValueError(f"{self.kind} {name!r} is registered twice")
+            self._parts[name] = part
+            if isinstance(part, type):
+                part.name = name  # type: ignore[attr-defined]
+            return part
+
+        return file
+
+    def _load(self) -> None:
+        if self._loaded:
+            return
+        self._loaded = True
+        home = importlib.import_module(self._home)
+        for module in pkgutil.iter_modules(getattr(home, "__path__", ())):
+            importlib.import_module(f"{self._home}.{module.name}")
+        for point in entry_points(group=f"velatura.{self._home.rpartition('.')[2]}"):
+            point.load()
+
+    def __getitem__(self, name: str) -> P:
+        self._load()
+        try:
+            return self._parts[name]
+        except KeyError:
+            raise unknown_name(self.kind, name, self._parts) from None
+
+    def __contains__(self, name: object) -> bool:
+        self._load()
+        return name in self._parts
+
+    def __iter__(self) -> Iterator[str]:
+        self._load()
+        return iter(sorted(self._parts))
+
+    def __len__(self) -> int:
+        self._load()
+        return len(self._parts)
