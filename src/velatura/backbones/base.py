@@ -1,0 +1,223 @@
+"""The backbone: a frozen network that turns a picture into feature maps under the papers' names."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from velatura.core.errors import ConfigError, WeightsError, unknown_name
+from velatura.core.registry import Registry
+from velatura.weights import Weights
+
+__all__ = [
+    "Backbone",
+    "Builder",
+    "LayerShape",
+    "Padding",
+    "Pool",
+    "Pooling",
+    "Preprocessing",
+    "backbones",
+]
+
+Padding = Literal["zeros", "reflect", "replicate"]
+Pooling = Literal["max", "average", "l2"]
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+CAFFE_MEAN_BGR = (103.939, 116.779, 123.68)
+
+# What average and L2 pooling must be multiplied by so that the activations above them keep the
+# size that max pooling gives them (K. Crowson, style-transfer-pytorch, measured on VGG-19).
+_POOLING_GAIN: Mapping[str, float] = {"max": 1.0, "average": 2.0, "l2": 0.78}
+
+
+class Preprocessing(nn.Module):
+    """From RGB in [0, 1] to what a weights file was trained on: one 3x3 matrix and an offset.
+
+    The three conventions of the field differ in nothing else, and loss weights do not carry over
+    between them.
+
+    Args:
+        matrix: ``(3, 3)``, rows are the network's input channels, columns R, G, B.
+        offset: ``(3,)``, added after the product.
+    """
+
+    matrix: Tensor
+    offset: Tensor
+
+    def __init__(self, matrix: Tensor, offset: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("matrix", matrix.reshape(3, 3).clone(), persistent=False)
+        self.register_buffer("offset", offset.reshape(3).clone(), persistent=False)
+
+    @classmethod
+    def torchvision(cls) -> Preprocessing:
+        """ImageNet's mean taken off and its standard deviation divided out, RGB."""
+        std = torch.tensor(IMAGENET_STD)
+        return cls(torch.diag(1 / std), -torch.tensor(IMAGENET_MEAN) / std)
+
+    @classmethod
+    def caffe(cls) -> Preprocessing:
+        """BGR in [0, 255] minus (103.939, 116.779, 123.68), no division."""
+        return cls(255 * torch.eye(3).flip(0), -torch.tensor(CAFFE_MEAN_BGR))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """The network's input, ``(B, 3, H, W)``, from an image ``(B, 3, H, W)`` in [0, 1]."""
+        weight = self.matrix[:, :, None, None].to(image.dtype)
+        return functional.conv2d(image, weight, self.offset.to(image.dtype))
+
+
+class Pool(nn.Module):
+    """Max, average or L2 pooling.
+
+    Args:
+        kind: ``max``; ``average`` (smoother pictures, Gatys et al. 2016, section 2); ``l2``, the
+            root of the mean square, between the two.
+        size: Edge of the window.
+        stride: Step of the window.
+        ceil_mode: Count a window that hangs over the edge.
+        rescale: Multiply so that activations keep the size that max pooling gives them.
+    """
+
+    def __init__(
+        self, kind: Pooling, *, size: int, stride: int, ceil_mode: bool = False, rescale: bool = False
+    ) -> None:
+        super().__init__()
+        self.kind, self.size, self.stride, self.ceil_mode = kind, size, stride, ceil_mode
+        self.gain = _POOLING_GAIN[kind] if rescale else 1.0
+
+    def forward(self, features: Tensor) -> Tensor:
+        """``(B, C, H, W)`` to ``(B, C, H / stride, W / stride)``."""
+        window = {"kernel_size": self.size, "stride": self.stride, "ceil_mode": self.ceil_mode}
+        if self.kind == "max":
+            pooled = functional.max_pool2d(features, **window)
+        elif self.kind == "average":
+            pooled = functional.avg_pool2d(features, **window)
+        else:
+            # The offset keeps the gradient finite where a window is all zeros.
+            pooled = functional.avg_pool2d(features.square(), **window).add(1e-8).sqrt()
+        return pooled if self.gain == 1 else pooled * self.gain
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerShape:
+    """What a layer's feature map has to do with the picture below it.
+
+    Args:
+        channels: Feature maps.
+        stride: Pixels of the picture from one position to the next.
+        receptive_field: Edge, in pixels, of the square that one position sees.
+        smallest_input: Shortest edge, in pixels, that reaches the layer.
+    """
+
+    channels: int
+    stride: int
+    receptive_field: int
+    smallest_input: int
+
+
+class Backbone(nn.Module, ABC):
+    """A frozen feature extractor: ``backbone(image, layers) -> {layer: features}``.
+
+    Subclasses set ``shapes`` (layers in order of depth), ``missing`` (layers of the architecture
+    that lie above the end of the weights file) and implement ``_extract``. The weights never ask
+    for gradients; the image may.
+
+    Args:
+        preprocessing: What the weights expect of a picture in [0, 1].
+        source: Where the weights come from, for messages: a file name, or ``random weights``.
+    """
+
+    shapes: Mapping[str, LayerShape]
+    missing: Collection[str] = ()
+
+    def __init__(self, *, preprocessing: Preprocessing, source: str) -> None:
+        super().__init__()
+        self.preprocessing = preprocessing
+        self.source = source
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers that these weights reach, shallow to deep."""
+        return tuple(self.shapes)
+
+    def check_layers(self, layers: Iterable[str]) -> tuple[str, ...]:
+        """The layers asked for, in order of depth, each once.
+
+        Raises:
+            ConfigError: The architecture has no such layer.
+            WeightsError: It has, but the weights file ends below it.
+        """
+        wanted = set(layers)
+        for layer in sorted(wanted - set(self.shapes)):
+            if layer in self.missing:
+                raise WeightsError(
+                    f"layer {layer!r} is not in {self.source}, which ends at {self.layers[-1]!r}; "
+                    "choose a shallower layer or a file that holds the whole network"
+                )
+            raise unknown_name("layer", layer, self.shapes)
+        return tuple(layer for layer in self.shapes if layer in wanted)
+
+    def smallest_input(self, layers: Iterable[str]) -> int:
+        """Shortest edge in pixels that a picture needs for every one of ``layers``."""
+        return max((self.shapes[layer].smallest_input for layer in self.check_layers(layers)), default=1)
+
+    def forward(self, image: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
+        """Feature maps of one pass that goes no further than the deepest layer asked for.
+
+        Args:
+            image: Pictures, ``(B, 3, H, W)``, sRGB in [0, 1].
+            layers: Names of the layers to return.
+
+        Returns:
+            Layer name to features, ``(B, C, h, w)``, in order of depth.
+
+        Raises:
+            ConfigError: An unknown layer, or a picture too small for the deepest one.
+            WeightsError: A layer that the weights file lacks.
+        """
+        wanted = self.check_layers(layers)
+        if not wanted:
+            return {}
+        height, width = image.shape[-2:]
+        needed = self.smallest_input(wanted)
+        if min(height, width) < needed:
+            raise ConfigError(
+                f"a picture of {width}x{height} pixels is too small for layer {wanted[-1]!r}, "
+                f"which needs {needed}x{needed}; choose a larger size or shallower layers"
+            )
+        return self._extract(self.preprocessing(image), wanted)
+
+    @abstractmethod
+    def _extract(self, inputs: Tensor, wanted: tuple[str, ...]) -> dict[str, Tensor]:
+        """The features of ``wanted``, which is not empty and in order of depth."""
+
+    def freeze(self) -> None:
+        """Evaluation mode, and no gradients for weights."""
+        self.eval()
+        self.requires_grad_(False)
+
+
+class Builder(Protocol):
+    """What the registry holds: a function that builds one architecture."""
+
+    def __call__(
+        self,
+        weights: Weights | None,
+        *,
+        pooling: Pooling,
+        padding: Padding,
+        rescale: bool,
+        generator: torch.Generator,
+    ) -> Backbone:
+        """The network with ``weights``, or with random ones drawn from ``generator``."""
+
+
+backbones: Registry[Builder] = Registry("backbone", home="velatura.backbones")
