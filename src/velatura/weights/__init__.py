@@ -9,14 +9,13 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from velatura.weights.catalogue import CatalogueEntry, catalogue
 from velatura.weights.resolve import resolve
 
 if TYPE_CHECKING:
     from velatura.weights.load import Weights, load_weights
     from velatura.weights.slim import write_slim
 
-__all__ = ["CatalogueEntry", "Weights", "catalogue", "load_weights", "resolve", "write_slim"]
+__all__ = ["Weights", "load_weights", "resolve", "write_slim"]
 
 _LAZY = {"Weights": "load", "load_weights": "load", "write_slim": "slim"}
 

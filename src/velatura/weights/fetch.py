@@ -65,8 +65,11 @@ def fetch(
         The file. Its metadata say where it came from and what was checked.
 
     Raises:
-        WeightsError: No source delivers, a hash is wrong, or the folder cannot be written.
+        WeightsError: No source delivers, a hash is wrong, the folder cannot be written, or the weights
+            ship with the package.
     """
+    if entry.shipped:
+        raise WeightsError(f"{entry.name} ships with Velatura; there is nothing to fetch")
     folder = folder or cache_folder()
     target = folder / entry.slim_file
     note = on_note or _say_nothing

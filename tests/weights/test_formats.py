@@ -1,0 +1,234 @@
+import pytest
+
+from velatura.core.errors import WeightsError
+from velatura.weights.architecture import describe
+from velatura.weights.formats import place
+
+OFFICIAL = [
+    *("vgg11", "vgg13", "vgg16", "vgg19", "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn"),
+    *("resnet18", "resnet34", "resnet50", "resnet101", "squeezenet1_1"),
+]
+VGG19_CONVS = (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34)
+
+
+def shapes_of(state):
+    return {name: tuple(tensor.shape) for name, tensor in state.items()}
+
+
+def vgg_shapes(convs, width=2):
+    shapes, before = {}, 3
+    for name in convs:
+        shapes |= {f"{name}.weight": (width, before, 3, 3), f"{name}.bias": (width,)}
+        before = width
+    return shapes
+
+
+@pytest.mark.parametrize("name", OFFICIAL)
+def test_published_state_dicts_keep_their_keys_and_lose_their_classifier(published, kept, name):
+    state = published(name)
+    placement = place(shapes_of(state))
+    assert placement.keys == {key: key for key in kept(state)}
+    assert not placement.inner
+    assert placement.padding == "zeros"
+
+
+@pytest.mark.parametrize("name", OFFICIAL)
+def test_published_state_dicts_are_told_apart_and_complete(published, kept, name):
+    architecture = describe(shapes_of(kept(published(name))))
+    assert architecture.names == (name,)
+    assert architecture.complete
+
+
+@pytest.mark.parametrize(
+    ("name", "deepest"),
+    [
+        ("vgg11", "relu5_2"),
+        ("vgg16_bn", "relu5_3"),
+        ("vgg19", "relu5_4"),
+        ("resnet50", "layer4"),
+        ("squeezenet1_1", "fire9"),
+    ],
+)
+def test_the_deepest_layer_has_the_papers_name(published, kept, name, deepest):
+    assert describe(shapes_of(kept(published(name)))).deepest == deepest
+
+
+@pytest.mark.parametrize(
+    ("num_convs", "names", "deepest"),
+    [
+        (1, ("vgg11", "vgg13", "vgg16", "vgg19"), "relu1_1"),
+        (2, ("vgg13", "vgg16", "vgg19"), "relu1_2"),
+        (7, ("vgg16", "vgg19"), "relu3_3"),
+        (8, ("vgg19",), "relu3_4"),
+        (16, ("vgg19",), "relu5_4"),
+    ],
+)
+def test_a_vgg_file_that_stops_early_may_begin_several_networks(num_convs, names, deepest):
+    shapes = vgg_shapes(f"features.{index}" for index in VGG19_CONVS[:num_convs])
+    architecture = describe(shapes)
+    assert architecture.names == names
+    assert architecture.deepest == deepest
+    assert architecture.widths == (2,) * num_convs
+    assert architecture.complete == (num_convs == 16)
+
+
+def test_a_resnet_that_stops_early_may_begin_several_networks(published, kept):
+    shapes = shapes_of(kept(published("resnet50")))
+    begin = {key: shape for key, shape in shapes.items() if not key.startswith(("layer3", "layer4"))}
+    architecture = describe(begin)
+    assert architecture.names == ("resnet50", "resnet101")
+    assert architecture.deepest == "layer2"
+    assert not architecture.complete
+    stem = {key: shape for key, shape in begin.items() if key.startswith(("conv1", "bn1"))}
+    assert describe(stem).deepest == "conv1"
+
+
+def test_layer_names_become_the_numbers_of_vgg19():
+    convs = ("conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1")
+    shapes = vgg_shapes(convs) | {"preprocess.weight": (3, 3, 1, 1), "preprocess.bias": (3,)}
+    placement = place(shapes)
+    expected = {
+        f"{conv}.weight": f"features.{index}.weight" for conv, index in zip(convs, VGG19_CONVS, strict=False)
+    }
+    weights = {name: key for name, key in placement.keys.items() if name in expected}
+    assert weights == expected
+    assert placement.keys["preprocess.bias"] == "preprocess.bias"
+    assert placement.inner
+    assert placement.padding == "reflect"
+
+
+def test_layer_names_of_vgg16_become_its_own_numbers():
+    convs = [
+        f"conv{block}_{conv}"
+        for block, count in enumerate((2, 2, 3, 3, 3), 1)
+        for conv in range(1, count + 1)
+    ]
+    placement = place(vgg_shapes(convs))
+    assert placement.keys["conv4_1.weight"] == "features.17.weight"
+    assert placement.keys["conv5_3.bias"] == "features.28.bias"
+    assert not placement.inner
+    assert placement.padding == "zeros"
+
+
+def test_the_collaboratively_distilled_names_with_their_heads():
+    shapes = vgg_shapes(["conv11", "conv12", "conv21"])
+    shapes |= {"conv0.weight": (3, 3, 1, 1), "conv0.bias": (3,)}
+    shapes |= {"conv11_aux.weight": (64, 2, 1, 1), "conv11_aux.bias": (64,)}
+    placement = place(shapes)
+    assert placement.keys["conv21.weight"] == "features.5.weight"
+    assert placement.keys["conv0.weight"] == "preprocess.weight"
+    assert placement.heads == {"relu1_1": ("conv11_aux.weight", "conv11_aux.bias")}
+
+
+def test_torchs_sequence_of_the_normalised_vgg():
+    # 1x1 convolution, then (pad, conv, relu) with a pooling after each block: AdaIN's encoder.
+    numbers = (2, 5, 9, 12, 16, 19, 22, 25, 29)
+    shapes = vgg_shapes(map(str, numbers)) | {"0.weight": (3, 3, 1, 1), "0.bias": (3,)}
+    placement = place(shapes)
+    assert placement.keys["0.weight"] == "preprocess.weight"
+    assert placement.keys["29.weight"] == "features.19.weight"  # conv4_1
+    assert placement.padding == "reflect"
+
+
+@pytest.mark.parametrize("prefix", ["module.", "model.", "module.model.", "backbone."])
+def test_prefixes_of_training_scripts_are_taken_off(published, kept, prefix):
+    state = published("resnet18")
+    placement = place({prefix + name: shape for name, shape in shapes_of(state).items()})
+    assert placement.keys == {prefix + name: name for name in kept(state)}
+
+
+def test_a_robust_network_is_taken_from_beside_its_attacker(published, kept):
+    state = published("resnet18")
+    shapes = {
+        f"module.{who}.{name}": shape
+        for who in ("model", "attacker.model")
+        for name, shape in shapes_of(state).items()
+    }
+    shapes |= {
+        f"module.{who}.new_{what}": (3, 1, 1)
+        for who in ("normalizer", "attacker.normalize")
+        for what in ("mean", "std")
+    }
+    placement = place(shapes)
+    assert placement.keys == {f"module.model.{name}": name for name in kept(state)}
+    assert placement.normaliser == ("module.normalizer.new_mean", "module.normalizer.new_std")
+    assert placement.inner
+
+
+def test_a_resnet_with_its_normalisation_folded_in_keeps_its_biases(published, kept):
+    shapes = shapes_of(kept(published("resnet18")))
+    folded = {key: shape for key, shape in shapes.items() if "bn" not in key and "downsample.1" not in key}
+    folded |= {key.replace("weight", "bias"): shape[:1] for key, shape in folded.items()}
+    placement = place(folded)
+    assert placement.keys == {key: key for key in folded}
+    assert describe(folded).names == ("resnet18",)
+
+
+def test_tensors_without_a_place_are_named():
+    shapes = vgg_shapes(["features.0"]) | {f"decoder.{index}.weight": (1,) for index in range(6)}
+    complaint = r"tensors without a place in a torchvision file: 'decoder.0.weight', .* and 2 more"
+    with pytest.raises(WeightsError, match=complaint):
+        place(shapes)
+
+
+@pytest.mark.parametrize("shapes", [{}, {"fc.weight": (4, 4)}])
+def test_a_file_without_convolutions_is_refused(shapes):
+    with pytest.raises(WeightsError, match="no tensors of a network that Velatura knows"):
+        place(shapes)
+
+
+BROKEN = {
+    "a missing convolution": (
+        vgg_shapes(["features.0", "features.5"]),
+        "features 0, 5 are the beginning of no VGG",
+    ),
+    "a misfit": (
+        vgg_shapes(["features.0"]) | vgg_shapes(["features.2"]),
+        r"'features.2.weight' \(conv1_2\) has shape",
+    ),
+    "a 5x5 convolution": (
+        {"features.0.weight": (2, 3, 5, 5), "features.0.bias": (2,)},
+        r"expected \[2, 3, 3, 3\]",
+    ),
+    "a missing bias": ({"features.0.weight": (2, 3, 3, 3)}, "no tensor 'features.0.bias'"),
+    "a wrong bias": (
+        {"features.0.weight": (2, 3, 3, 3), "features.0.bias": (3,)},
+        r"has shape \[3\]; expected \[2\]",
+    ),
+    "a scalar weight": ({"features.0.weight": (), "features.0.bias": ()}, r"has shape \[\]; expected"),
+    "a missing norm": (
+        vgg_shapes(["features.0", "features.3"]) | {"features.3.running_mean": (2,)},
+        "beginning of no VGG",
+    ),
+    "a missing block": (
+        {"conv1.weight": (2, 3, 7, 7), "layer1.1.conv1.weight": (2, 2, 3, 3)},
+        "no tensors of block layer1.0, but of later ones",
+    ),
+    "a missing stage": (
+        {"conv1.weight": (2, 3, 7, 7), "layer2.0.conv1.weight": (2, 2, 3, 3)},
+        "no tensors of block layer1.0",
+    ),
+    "half a block": (
+        {"conv1.weight": (2, 3, 7, 7), "layer1.0.conv1.weight": (2, 2, 3, 3)},
+        "no tensor 'layer1.0.conv2.weight'",
+    ),
+    "a strange input convolution": (
+        vgg_shapes(["features.0"]) | {"preprocess.weight": (3, 3, 3, 3)},
+        "its input convolution has the shapes",
+    ),
+    "half a head": (
+        vgg_shapes(["conv11"]) | {"conv11_aux.weight": (4, 2, 1, 1)},
+        "the head of relu1_1 has no bias",
+    ),
+    "squeezenet 1.0": (
+        {"features.0.weight": (2, 3, 7, 7)}
+        | {f"features.{index}.squeeze.weight": (2, 2, 1, 1) for index in (3, 4, 5)},
+        "no beginning of SqueezeNet 1.1",
+    ),
+}
+
+
+@pytest.mark.parametrize(("shapes", "complaint"), BROKEN.values(), ids=BROKEN)
+def test_a_broken_network_is_refused_by_the_tensor(shapes, complaint):
+    with pytest.raises(WeightsError, match=complaint):
+        place(shapes)
