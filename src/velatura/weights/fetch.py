@@ -6,6 +6,7 @@ their published names (``vgg19-dcbb9e9d.pth``) or as ``NAME.safetensors``.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -212,8 +213,14 @@ def _keep(entry: CatalogueEntry, url: str, part: Path, target: Path, *, source_s
     except WeightsError as error:
         discard(part)
         raise SourceError(f"{url}: {error}") from error
+    named = dataclasses.replace(
+        weights,
+        licence=weights.licence or entry.licence,
+        padding=entry.padding or weights.padding,
+        pooling=entry.pooling or weights.pooling,
+    )
     try:
-        write_slim(weights, target, metadata={"velatura.source_url": url, **checks})
+        write_slim(named, target, metadata={"velatura.source_url": url, **checks})
     finally:
         discard(part)
 

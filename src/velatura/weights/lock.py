@@ -51,11 +51,11 @@ def _acquire(path: Path, deadline: float, on_wait: Callable[[], None] | None) ->
         if _try_lock(descriptor) and _is_at(descriptor, path):
             return descriptor
         os.close(descriptor)
-        if time.monotonic() >= deadline:
-            return None
         if not waiting and on_wait is not None:
             on_wait()
         waiting = True
+        if time.monotonic() >= deadline:
+            return None
         time.sleep(_POLL_S)
 
 
