@@ -209,12 +209,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         else:
             self.send_response(200)
             body = content
+        # Only answers with more than the first byte are cut: the first byte is how a client knocks.
+        cut = server.cuts.pop(0) if server.cuts and len(body) > 1 else len(body)
         if server.etags:
             self.send_header("ETag", etag)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        # Only answers with more than the first byte are cut: the first byte is how a client knocks.
-        cut = server.cuts.pop(0) if server.cuts and len(body) > 1 else len(body)
         return self.write(body[:cut])
 
     def write(self, body):
