@@ -1,0 +1,109 @@
+"""Moments of a layer's channels over its positions.
+
+Raw moments mix linearly: those of two paintings side by side are the weighted mean of each
+painting's. So losses keep raw moments, and derive covariances and deviations last.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from velatura.ops.gram import channel_products, products_gradient
+from velatura.ops.positions import check_features, position_weights
+from velatura.ops.precision import at_least_float32, without_autocast
+
+__all__ = ["channel_moments", "covariance", "deviation", "raw_moments"]
+
+
+def raw_moments(features: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    r"""Mean and second raw moment of the channels.
+
+    .. math:: m_i = \sum_k w_k F_{ik}, \qquad M_{ij} = \sum_k w_k F_{ik} F_{jk}
+
+    Half-precision features are summed in float32, under autocast too.
+
+    Args:
+        features: Activations, ``(B, C, H, W)``.
+        mask: Weights of the positions >= 0, ``(B, 1, H, W)`` or ``(1, 1, H, W)``, scaled here to
+            sum to 1. None: every position counts the same.
+
+    Returns:
+        The mean ``(B, C)`` and the second raw moment ``(B, C, C)``.
+
+    Raises:
+        ValueError: ``features`` is not four-dimensional, or ``mask`` does not weigh it.
+    """
+    check_features(features)
+    if mask is None:
+        mean, second = _RawMoments.apply(features.flatten(2))  # type: ignore[no-untyped-call]
+        return mean, second
+    weights = position_weights(mask, features)
+    return (features * weights).sum(dim=(2, 3)), channel_products(features * weights.sqrt())
+
+
+class _RawMoments(torch.autograd.Function):
+    """Both moments, with one pass over the features in the gradient (see ``_ChannelProducts``)."""
+
+    @staticmethod
+    def forward(ctx: Any, flat: Tensor) -> tuple[Tensor, Tensor]:  # (B, C, HW)
+        ctx.save_for_backward(flat)
+        with without_autocast(flat):
+            wide = at_least_float32(flat)
+            return wide.mean(dim=2), wide @ wide.mT / flat.shape[2]
+
+    @staticmethod
+    def backward(ctx: Any, to_mean: Tensor, to_second: Tensor) -> Tensor:
+        (flat,) = ctx.saved_tensors
+        positions = flat.shape[2]
+        return products_gradient(flat, to_second / positions, plus=to_mean / positions)
+
+
+def channel_moments(features: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Mean and mean square of each channel alone: the diagonal of :func:`raw_moments`.
+
+    Args:
+        features: Activations, ``(B, C, H, W)``.
+        mask: As for :func:`raw_moments`.
+
+    Returns:
+        Two tensors ``(B, C)``, at least float32.
+
+    Raises:
+        ValueError: As :func:`raw_moments`.
+    """
+    check_features(features)
+    wide = at_least_float32(features)
+    if mask is None:
+        return wide.mean(dim=(2, 3)), wide.square().mean(dim=(2, 3))
+    weights = position_weights(mask, features)
+    return (wide * weights).sum(dim=(2, 3)), (wide.square() * weights).sum(dim=(2, 3))
+
+
+def covariance(mean: Tensor, second: Tensor) -> Tensor:
+    r"""Covariance from raw moments, :math:`M - m m^\top`: the biased one, divided by ``HW``.
+
+    Args:
+        mean: ``(B, C)``.
+        second: Second raw moment, ``(B, C, C)``.
+
+    Returns:
+        ``(B, C, C)``. Rounding may leave eigenvalues a little below zero.
+    """
+    return second - mean[:, :, None] * mean[:, None, :]
+
+
+def deviation(mean: Tensor, square: Tensor, *, epsilon: float = 1e-5) -> Tensor:
+    r"""Standard deviation from raw moments, :math:`\sqrt{\max(q - m^2, 0) + \epsilon}`.
+
+    Args:
+        mean: ``(B, C)``.
+        square: Mean square of each channel, ``(B, C)``.
+        epsilon: Keeps the gradient finite for a flat channel.
+
+    Returns:
+        ``(B, C)``.
+    """
+    return ((square - mean.square()).clamp_min(0) + epsilon).sqrt()

@@ -1,0 +1,117 @@
+"""Moments: a worked example, mixing, masks, and their gradient."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.autograd import gradcheck, gradgradcheck
+from torch.testing import assert_close
+
+from velatura.ops.moments import channel_moments, covariance, deviation, raw_moments
+
+WORKED = torch.tensor([[1.0, 2.0], [3.0, -1.0]]).reshape(1, 2, 1, 2)
+
+
+def test_moments_of_a_worked_example():
+    mean, second = raw_moments(WORKED)
+    assert_close(mean, torch.tensor([[1.5, 1.0]]))
+    assert_close(second, torch.tensor([[[2.5, 0.5], [0.5, 5.0]]]))
+    assert_close(covariance(mean, second), torch.tensor([[[0.25, -1.0], [-1.0, 4.0]]]))
+
+
+def test_channel_moments_of_a_worked_example():
+    mean, square = channel_moments(WORKED)
+    assert_close(mean, torch.tensor([[1.5, 1.0]]))
+    assert_close(square, torch.tensor([[2.5, 5.0]]))
+    assert_close(deviation(mean, square, epsilon=0), torch.tensor([[0.5, 2.0]]))
+
+
+def test_a_mask_weighs_the_positions():
+    mask = torch.tensor([1.0, 3.0]).reshape(1, 1, 1, 2)
+    mean, second = raw_moments(WORKED, mask)
+    assert_close(mean, torch.tensor([[1.75, 0.0]]))
+    assert_close(second, torch.tensor([[[3.25, -0.75], [-0.75, 3.0]]]))
+    mean, square = channel_moments(WORKED, mask)
+    assert_close(mean, torch.tensor([[1.75, 0.0]]))
+    assert_close(square, torch.tensor([[3.25, 3.0]]))
+
+
+def test_a_deviation_is_finite_where_rounding_leaves_a_negative_variance():
+    square = torch.tensor([[0.9999999]], requires_grad=True)
+    found = deviation(torch.tensor([[1.0]]), square)
+    found.sum().backward()
+    assert_close(found.detach(), torch.tensor([[1e-5]]).sqrt())
+    assert square.grad.isfinite().all()
+
+
+@settings(deadline=None, max_examples=25)
+@given(seed=st.integers(0, 2**32 - 1), left=st.integers(1, 6), right=st.integers(1, 6))
+def test_moments_of_two_pictures_side_by_side_are_their_weighted_mean(seed, left, right):
+    generator = torch.Generator().manual_seed(seed)
+    one, other = (
+        torch.randn(1, 3, 4, width, generator=generator, dtype=torch.float64) for width in (left, right)
+    )
+    share = left / (left + right)
+    both = raw_moments(torch.cat([one, other], dim=3))
+    for whole, first, second in zip(both, raw_moments(one), raw_moments(other), strict=True):
+        assert_close(whole, share * first + (1 - share) * second)
+
+
+@settings(deadline=None, max_examples=25)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_a_binary_mask_is_a_crop(seed):
+    features = torch.randn(2, 3, 5, 6, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    mask = torch.zeros(1, 1, 5, 6, dtype=torch.float64)
+    mask[..., 1:4, 2:5] = 1
+    crop = features[..., 1:4, 2:5]
+    for function in (raw_moments, channel_moments):
+        for masked, cropped in zip(function(features, mask), function(crop), strict=True):
+            assert_close(masked, cropped)
+
+
+def test_covariance_agrees_with_torch():
+    features = torch.randn(1, 4, 7, 9, dtype=torch.float64)
+    mean, second = raw_moments(features)
+    assert_close(covariance(mean, second)[0], torch.cov(features[0].flatten(1), correction=0))
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("function", [raw_moments, channel_moments])
+def test_gradient(function, memory_format, masked):
+    features = torch.randn(2, 3, 2, 4, dtype=torch.float64).contiguous(memory_format=memory_format)
+    mask = torch.rand(1, 1, 2, 4, dtype=torch.float64) if masked else None
+    features.requires_grad_()
+    assert gradcheck(lambda f: function(f, mask), (features,))
+    assert gradgradcheck(lambda f: function(f, mask), (features,))
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_the_gradient_keeps_the_memory_format(memory_format):
+    features = torch.randn(1, 8, 6, 6).contiguous(memory_format=memory_format).requires_grad_()
+    mean, second = raw_moments(features)
+    (gradient,) = torch.autograd.grad(mean.sum() + second.square().sum(), features)
+    assert gradient.is_contiguous(memory_format=memory_format)
+
+
+def test_one_moment_alone_has_a_gradient():
+    features = torch.randn(1, 2, 2, 2, dtype=torch.float64, requires_grad=True)
+    (gradient,) = torch.autograd.grad(raw_moments(features)[0].sum(), features)
+    assert_close(gradient, torch.full_like(features, 0.25))
+
+
+def test_half_precision_and_autocast_are_summed_in_float32():
+    features = torch.randn(1, 4, 32, 32).bfloat16()
+    expected = raw_moments(features.float())
+    with torch.autocast("cpu", torch.bfloat16):
+        found = raw_moments(features)
+    for ours, theirs in zip(found, expected, strict=True):
+        assert ours.dtype == torch.float32
+        assert_close(ours, theirs)
+
+
+def test_features_of_another_shape():
+    with pytest.raises(ValueError, match=r"features must be \(B, C, H, W\), not \(4,\)"):
+        raw_moments(torch.zeros(4))
+    with pytest.raises(ValueError, match="resize it to the layer"):
+        raw_moments(WORKED, torch.ones(1, 1, 2, 2))

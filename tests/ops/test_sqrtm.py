@@ -1,0 +1,67 @@
+"""Matrix square roots: worked examples, and gradients where eigenvalues meet or vanish."""
+
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.autograd import gradcheck
+from torch.testing import assert_close
+
+from velatura.ops.sqrtm import matrix_sqrt, trace_sqrt_product
+
+
+def _covariance(seed, size=4, samples=12):
+    samples_of = torch.randn(
+        1, size, samples, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
+    )
+    return samples_of @ samples_of.mT / samples
+
+
+def test_the_root_of_a_worked_example():
+    # [[2, 1], [1, 2]] squared
+    matrix = torch.tensor([[[5.0, 4.0], [4.0, 5.0]]], dtype=torch.float64)
+    assert_close(matrix_sqrt(matrix), torch.tensor([[[2.0, 1.0], [1.0, 2.0]]], dtype=torch.float64))
+
+
+def test_the_root_of_a_singular_matrix():
+    matrix = torch.tensor([[[4.0, 0.0], [0.0, -1e-9]]], dtype=torch.float64)
+    assert_close(matrix_sqrt(matrix), torch.tensor([[[2.0, 0.0], [0.0, 0.0]]], dtype=torch.float64))
+
+
+@settings(deadline=None, max_examples=25)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_a_root_squared_is_the_matrix(seed):
+    matrix = _covariance(seed)
+    root = matrix_sqrt(matrix)
+    assert_close(root @ root, matrix)
+    assert_close(root, root.mT)
+
+
+@settings(deadline=None, max_examples=25)
+@given(seed=st.integers(0, 2**31))
+def test_the_trace_for_two_by_two_is_known_in_closed_form(seed):
+    one, other = _covariance(seed, size=2), _covariance(seed + 1, size=2)
+    product = one @ other
+    trace, determinant = product.diagonal(dim1=1, dim2=2).sum(1), torch.linalg.det(product)
+    assert_close(trace_sqrt_product(matrix_sqrt(one), other), (trace + 2 * determinant.sqrt()).sqrt())
+
+
+def test_gradient():
+    root = matrix_sqrt(_covariance(0))
+    matrix = _covariance(1).requires_grad_()
+    assert gradcheck(lambda m: trace_sqrt_product(root, (m + m.mT) / 2), (matrix,))
+
+
+def test_the_gradient_is_finite_where_all_eigenvalues_are_equal():
+    identity = torch.eye(3, dtype=torch.float64)[None]
+    matrix = identity.clone().requires_grad_()
+    trace_sqrt_product(identity, matrix).sum().backward()
+    # d tr(A^1/2) = 1/2 A^-1/2
+    assert_close(matrix.grad, identity / 2)
+
+
+def test_the_gradient_is_finite_where_all_eigenvalues_are_zero():
+    matrix = torch.zeros(1, 3, 3, dtype=torch.float64, requires_grad=True)
+    trace = trace_sqrt_product(torch.eye(3, dtype=torch.float64)[None], matrix)
+    trace.sum().backward()
+    assert_close(trace.detach(), torch.zeros(1, dtype=torch.float64))
+    assert matrix.grad.isfinite().all()
