@@ -1,0 +1,46 @@
+"""Moments: the mean of the features, and how they vary together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Ge
+from torch import Tensor
+
+from velatura.core.config import Setting
+from velatura.losses.base import Loss, Target, check_divisor, losses, statistic
+from velatura.ops.moments import covariance, raw_moments
+
+__all__ = ["Moments"]
+
+
+@losses.register("moments")
+@dataclass(frozen=True, kw_only=True)
+class Moments(Loss):
+    r"""Squared distance of mean and covariance, relative to the target's.
+
+    .. math:: E = \frac{w |m - m^*|^2 + |C - C^*|_F^2}{w |m^*|^2 + |C^*|_F^2}
+
+    A Gram matrix adds the mean's square to the covariance, so that bright can pass for varied; here
+    each is matched on its own. Layers and networks compare: 1 is the loss of features that are zero.
+    """
+
+    mean_weight: Annotated[float, Ge(0), Setting("Weight of the mean beside the covariance")] = 1.0
+
+    def target(self, features: Tensor, mask: Tensor | None = None) -> Target:
+        """Raw moments: ``mean``, ``(B, C)``, and ``second``, ``(B, C, C)``."""
+        mean, second = raw_moments(features, mask)
+        check_divisor(self._squared_norm(mean, covariance(mean, second)))
+        return {"mean": mean, "second": second}
+
+    def forward(self, features: Tensor, target: Target, mask: Tensor | None = None) -> Tensor:
+        """The relative squared distance."""
+        mean, second = raw_moments(features, mask)
+        wanted_mean = statistic(target, "mean", like=mean)
+        wanted = covariance(wanted_mean, statistic(target, "second", like=second))
+        error = self._squared_norm(mean - wanted_mean, covariance(mean, second) - wanted)
+        return error / self._squared_norm(wanted_mean, wanted)
+
+    def _squared_norm(self, mean: Tensor, matrix: Tensor) -> Tensor:
+        return self.mean_weight * mean.square().sum(dim=1) + matrix.square().sum(dim=(1, 2))

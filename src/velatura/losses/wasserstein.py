@@ -1,0 +1,95 @@
+"""Wasserstein: what it costs to carry one Gaussian of features over to another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import torch
+from annotated_types import Gt
+from torch import Tensor
+
+from velatura.core.config import Setting
+from velatura.core.errors import ConfigError
+from velatura.losses.base import Loss, Target, check_divisor, losses, statistic
+from velatura.ops.moments import covariance, raw_moments
+from velatura.ops.sqrtm import matrix_sqrt, trace_sqrt_product
+
+__all__ = ["Wasserstein"]
+
+
+@losses.register("wasserstein")
+@dataclass(frozen=True, kw_only=True)
+class Wasserstein(Loss):
+    r"""Squared 2-Wasserstein distance between the Gaussians with the features' moments.
+
+    .. math:: W^2 = |m_1 - m_2|^2 +
+        \operatorname{tr}\bigl(C_1 + C_2 - 2 (C_1^{1/2} C_2 C_1^{1/2})^{1/2}\bigr)
+
+    (Dowson and Landau 1982.) The divisor is 1 for ``"sum"``, ``C`` for ``"mean"``
+    (style-transfer-pytorch), and the target's mean square :math:`|m_1|^2 + \operatorname{tr} C_1`
+    for ``"relative"``.
+
+    Moments come in the features' precision; roots are taken in float64, since the product squares
+    the condition number. Devices without float64 (mps) cannot use this loss.
+    """
+
+    reduction: Annotated[
+        Literal["mean", "sum", "relative"], Setting("What the squared distance is divided by")
+    ] = "mean"
+    epsilon: Annotated[
+        float,
+        Gt(0),
+        Setting("Variance added in every direction to both", unit="of the target's mean variance"),
+    ] = 1e-4
+
+    def target(self, features: Tensor, mask: Tensor | None = None) -> Target:
+        """Raw moments ``mean`` and ``second``, and ``root`` of the covariance, ``(B, C, C)`` float64."""
+        mean, second = raw_moments(features, mask)
+        if self.reduction == "relative":
+            check_divisor(_trace(second))
+        return self._with_root({"mean": mean, "second": second})
+
+    def blend(self, targets: Sequence[Target], weights: Sequence[float]) -> Target:
+        """Blends the raw moments; the root, which does not mix linearly, is that of the mixture."""
+        return self._with_root(super().blend(targets, weights))
+
+    def forward(self, features: Tensor, target: Target, mask: Tensor | None = None) -> Tensor:
+        """The squared distance between the Gaussians."""
+        mean, second = raw_moments(features, mask)
+        wanted_mean = statistic(target, "mean", like=mean)
+        wanted_second = statistic(target, "second", like=second)
+        wanted = covariance(wanted_mean, wanted_second).double()
+        floor = self._floor(wanted)
+        found = covariance(mean, second).double() + floor
+        cross = trace_sqrt_product(statistic(target, "root", like=second), found)
+        carried = _trace(wanted + floor) + _trace(found) - 2 * cross
+        distance = (mean - wanted_mean).square().sum(dim=1) + carried.to(mean.dtype)
+        match self.reduction:
+            case "mean":
+                return distance / mean.shape[1]
+            case "sum":
+                return distance
+            case "relative":
+                return distance / _trace(wanted_second)
+        raise ConfigError(f"wasserstein: unknown reduction {self.reduction!r}")
+
+    def _with_root(self, target: Target) -> Target:
+        matrix = covariance(target["mean"], target["second"])
+        if matrix.device.type == "mps":
+            raise ConfigError(
+                "wasserstein needs float64, which mps lacks; use --device cpu or loss 'moments'"
+            )
+        wanted = matrix.double()
+        return {**target, "root": matrix_sqrt(wanted + self._floor(wanted))}
+
+    def _floor(self, wanted: Tensor) -> Tensor:
+        """What is added to both covariances, ``(B, C, C)``."""
+        channels = wanted.shape[1]
+        variance = self.epsilon * _trace(wanted) / channels
+        return variance[:, None, None] * torch.eye(channels, dtype=wanted.dtype, device=wanted.device)
+
+
+def _trace(matrices: Tensor) -> Tensor:
+    return matrices.diagonal(dim1=1, dim2=2).sum(dim=1)
