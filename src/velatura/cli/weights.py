@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from velatura.weights import Weights
 
-__all__ = ["app"]
+__all__ = ["app", "register"]
 
 app = typer.Typer(
     name="weights",
@@ -172,3 +172,8 @@ class _Meter:
             self._bar.close()
         self._bar = None
         self._tenths = -1
+
+
+def register(root: typer.Typer, name: str, **display: str) -> None:
+    """Adds the commands to ``root`` under ``name``."""
+    root.add_typer(app, name=name, **display)  # type: ignore[arg-type]

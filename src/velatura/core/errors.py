@@ -9,7 +9,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["Cancelled", "ConfigError", "ImageError", "VelaturaError", "WeightsError", "unknown_name"]
+__all__ = [
+    "Cancelled",
+    "ConfigError",
+    "ImageError",
+    "OutputError",
+    "VelaturaError",
+    "WeightsError",
+    "unknown_name",
+]
 
 
 class VelaturaError(Exception):
@@ -28,7 +36,11 @@ class WeightsError(VelaturaError):
     """A weights file is missing, broken, refused, or lacks a layer that was asked for."""
 
 
-class Cancelled(VelaturaError):
+class OutputError(VelaturaError):
+    """A file cannot be written: no room, no permission, no such folder."""
+
+
+class Cancelled(VelaturaError):  # noqa: N818 - the name says what happened
     """The run was interrupted before it had anything to return."""
 
 

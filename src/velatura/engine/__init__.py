@@ -1,0 +1,1 @@
+"""Loops: how a picture or a network is optimised."""

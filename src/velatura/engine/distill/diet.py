@@ -47,7 +47,8 @@ class Crops:
         top = int(torch.randint(shape[0] - self.size + 1, (), generator=generator))
         left = int(torch.randint(shape[1] - self.size + 1, (), generator=generator))
         crop = image[..., top : top + self.size, left : left + self.size]
-        return crop.flip(-1) if uniform(generator) < 0.5 else crop
+        flipped: Tensor = crop.flip(-1)
+        return flipped if uniform(generator) < 0.5 else crop
 
 
 def uniform(generator: torch.Generator) -> float:
@@ -155,7 +156,7 @@ def stylize_towards(canvas: Tensor, painting: Tensor, features: Features, *, ste
         for layer, maps in features(canvas).items():
             for moment, target in zip(_moments(maps), targets[layer], strict=True):
                 loss = loss + (moment - target).square().sum() / target.square().sum().add(1e-8)
-        loss.backward()
+        torch.autograd.backward(loss)
         optimizer.step()
         with torch.no_grad():
             canvas.clamp_(0, 1)

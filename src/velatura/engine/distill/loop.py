@@ -22,6 +22,7 @@ from velatura.core.files import atomic_path
 from velatura.core.rng import generator
 from velatura.engine.distill.diet import Chains, Crops, disturb, uniform
 from velatura.engine.distill.student import Student, Teachers
+from velatura.engine.precision import laid_out
 
 __all__ = ["DistillationConfig", "Lesson", "distill"]
 
@@ -38,7 +39,9 @@ class DistillationConfig:
         128,
     )
     steps: Annotated[int, Ge(0), Setting("Steps in all, those of an earlier run counted")] = 10_000
-    cooldown: Annotated[int, Ge(0), Setting("Last steps, over which the step size falls to a hundredth")] = 2_000
+    cooldown: Annotated[int, Ge(0), Setting("Last steps, over which the step size falls to a hundredth")] = (
+        2_000
+    )
     batch: Annotated[int, Ge(1), Setting("Crops a step, drawn from those remembered")] = 8
     fresh: Annotated[int, Ge(1), Setting("Crops labelled a step")] = 2
     remembered: Annotated[int, Ge(1), Setting("Labelled crops kept")] = 256
@@ -46,8 +49,12 @@ class DistillationConfig:
     lr: Annotated[float, Gt(0), Setting("Adam's step size")] = 1e-3
     warmup: Annotated[int, Ge(0), Setting("First steps, over which the step size rises")] = 100
     average: Annotated[float, Interval(ge=0, lt=1), Setting("Decay of the averaged weights")] = 0.998
-    chains: Annotated[float, Interval(ge=0, le=1), Setting("Share of crops taken from stylizations in progress")] = 0.5
-    disturbed: Annotated[float, Interval(ge=0, le=1), Setting("Share of the other crops that are disturbed")] = 0.5
+    chains: Annotated[
+        float, Interval(ge=0, le=1), Setting("Share of crops taken from stylizations in progress")
+    ] = 0.5
+    disturbed: Annotated[
+        float, Interval(ge=0, le=1), Setting("Share of the other crops that are disturbed")
+    ] = 0.5
     seed: Annotated[int, Ge(0), Setting("Seed of everything that is drawn")] = 0
 
 
@@ -128,8 +135,8 @@ class _Training:
     ) -> None:
         self.config, self.teachers = config, teachers
         self.contents, self.styles, self.held_out = contents, styles, held_out
-        self.student = Student(config.widths, teachers.channels).to(memory_format=torch.channels_last)
-        self.averaged = Student(config.widths, teachers.channels).to(memory_format=torch.channels_last)
+        self.student = laid_out(Student(config.widths, teachers.channels), torch.channels_last)
+        self.averaged = laid_out(Student(config.widths, teachers.channels), torch.channels_last)
         self.optimizer = torch.optim.Adam(self.student.parameters(), lr=config.lr, betas=(0.9, 0.99))
         self.chains = Chains(contents, styles)
         self.memory = _Memory(config.remembered)
@@ -173,7 +180,7 @@ class _Training:
             group["lr"] = _lr(self.config, self.step)
         self.optimizer.zero_grad()
         errors = relative_errors(self.student, self.memory.draw(self.config.batch, rng))
-        torch.stack(list(errors.values())).mean().backward()
+        torch.autograd.backward(torch.stack(list(errors.values())).mean())
         self.optimizer.step()
         self.step += 1
         decay = min(self.config.average, self.step / (self.step + 10))

@@ -43,7 +43,8 @@ def choose_channels(features: Tensor, count: int) -> Tensor:
 
 def _ridge(gram: Tensor, cross: Tensor) -> Tensor:
     damping = 1e-4 * gram.diagonal().mean() * torch.eye(len(gram), dtype=gram.dtype)
-    return torch.linalg.solve(gram + damping, cross)
+    solution: Tensor = torch.linalg.solve(gram + damping, cross)
+    return solution
 
 
 def fit_convolution(

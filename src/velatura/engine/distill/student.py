@@ -94,7 +94,8 @@ class Student(nn.Module):
 
     def features(self, image: Tensor) -> dict[str, Tensor]:
         """The encoder's own feature maps in every taught layer."""
-        return self.encoder(image, self.layers)
+        maps: dict[str, Tensor] = self.encoder(image, self.layers)
+        return maps
 
     @torch.no_grad()
     def start_from(self, teachers: Teachers, batches: Sequence[Tensor]) -> None:
@@ -124,6 +125,8 @@ class Student(nn.Module):
     def _below(self, conv: str, image: Tensor) -> Tensor:
         index = self.encoder.names.index(conv)
         if index == 0:
-            return self.encoder.preprocessing(image)
+            inputs: Tensor = self.encoder.preprocessing(image)
+            return inputs
         below = self.encoder.names[index - 1]
-        return self.encoder(image, (below,))[below]
+        maps: dict[str, Tensor] = self.encoder(image, (below,))
+        return maps[below]

@@ -1,0 +1,5 @@
+"""``python -m velatura``."""
+
+from velatura.cli import main
+
+main()

@@ -1,0 +1,116 @@
+"""The root command: finds the subcommand, imports only that, and turns errors into exit statuses.
+
+Exit status: 0 done; 1 failed while running; 2 the request was wrong; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from velatura._version import __version__
+from velatura.core.errors import Cancelled, ConfigError, ImageError, OutputError, VelaturaError, WeightsError
+
+__all__ = ["main"]
+
+# Command to its module, its panel in the help, and its line there. A module is imported only when
+# its command is called, so that the help needs no torch.
+_COMMANDS = {
+    "stylize": ("velatura.cli.stylize", "Pictures", "Give a photograph the style of a painting."),
+    "samples": ("velatura.cli.samples", "Pictures", "Draw the sample photographs and paintings."),
+    "distill": ("velatura.cli.distill", "Networks", "Train the narrow backbone that Velatura ships."),
+    "weights": ("velatura.cli.weights", "Networks", "List, fetch, import and find weights."),
+    "presets": ("velatura.cli.presets", "What there is", "List presets, and show one with its sources."),
+    "backbones": ("velatura.cli.parts", "What there is", "List backbones, or the layers of one."),
+    "losses": ("velatura.cli.parts", "What there is", "List losses with their settings."),
+    "optimizers": ("velatura.cli.parts", "What there is", "List optimisers with their settings."),
+    "initializations": ("velatura.cli.parts", "What there is", "List initialisations with their settings."),
+    "bench": ("velatura.cli.bench", "This machine", "Measure this machine, as ratios to a plain loop."),
+}
+
+_REQUEST_IS_WRONG = (ConfigError, ImageError, OutputError, WeightsError)
+_UsageError: Any = typer.BadParameter.__base__
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"velatura {__version__}")
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback when something fails.")] = False,
+) -> None:
+    """Neural style transfer: a photograph in the style of a painting, offline, in seconds.
+
+    Start with: velatura stylize PHOTO PAINTING -o OUT.png
+    """
+
+
+def _build(requested: str | None) -> typer.Typer:
+    """The whole command tree, with only the requested command filled in."""
+    app = typer.Typer(no_args_is_help=True, add_completion=False, callback=_root)
+    for name, (module, panel, line) in _COMMANDS.items():
+        if name == requested:
+            importlib.import_module(module).register(app, name, help=line, rich_help_panel=panel)
+        else:
+            app.command(name, help=line, rich_help_panel=panel)(_unfilled)
+    return app
+
+
+def _unfilled() -> NoReturn:
+    raise AssertionError("only the requested command runs")
+
+
+def _run(arguments: list[str]) -> int:
+    requested = next((word for word in arguments if not word.startswith("-")), None)
+    try:
+        status = _build(requested)(args=arguments, prog_name="velatura", standalone_mode=False)
+    except typer.Exit as stop:
+        return stop.exit_code
+    except _UsageError as error:
+        return _complain(f"{error.format_message()} (see velatura {requested or ''} --help)", 2)
+    except _REQUEST_IS_WRONG as error:
+        return _complain(error, 2)
+    except (Cancelled, KeyboardInterrupt, typer.Abort):
+        return _complain("interrupted", 130)
+    except VelaturaError as error:
+        return _complain(error, 1)
+    return status if isinstance(status, int) else 0
+
+
+def _complain(error: object, status: int) -> int:
+    typer.echo(f"velatura: {' '.join(str(error).split())}", err=True)
+    return status
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Runs the command line and exits.
+
+    Args:
+        arguments: Words after ``velatura``; the process's own when not given.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if "--debug" in words:
+        words = ["--debug", *(word for word in words if word != "--debug")]
+        sys.exit(_run_in_the_open(words))
+    try:
+        status = _run(words)
+    except Exception as error:  # noqa: BLE001 - the last door: a user gets one line, not a traceback
+        reason = str(error).strip().split("\n")[0]
+        status = _complain(f"unexpected {type(error).__name__}: {reason} (--debug shows where)", 1)
+    sys.exit(status)
+
+
+def _run_in_the_open(words: list[str]) -> int:
+    status = _build(next((word for word in words if not word.startswith("-")), None))(
+        args=words, prog_name="velatura", standalone_mode=False
+    )
+    return status if isinstance(status, int) else 0

@@ -1,0 +1,72 @@
+"""``velatura backbones | losses | optimizers | initializations``: the parts and their settings."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from velatura.backbones import BackboneConfig, backbones, build_backbone
+from velatura.core.config import to_mapping
+from velatura.core.registry import Registry
+from velatura.initializations import initializations
+from velatura.jobs.schema import help_of
+from velatura.losses import losses
+from velatura.optimizers import optimizers
+
+__all__ = ["register"]
+
+_REGISTRIES: dict[str, Registry[Any]] = {
+    "losses": losses,
+    "optimizers": optimizers,
+    "initializations": initializations,
+}
+
+
+def _list_backbones(
+    name: Annotated[str | None, typer.Argument(help="A backbone, to list its layers.")] = None,
+) -> None:
+    """List the backbones, or the layers of one."""
+    if name is None:
+        for known in backbones:
+            typer.echo(known)
+        return
+    backbone = build_backbone(BackboneConfig(name=name, weights="random"))
+    table = Table(
+        "layer", "channels", "stride", "receptive field", "smallest input", box=None, pad_edge=False
+    )
+    for layer, shape in backbone.shapes.items():
+        table.add_row(layer, *(str(number) for number in dataclasses.astuple(shape)))
+    Console().print(table)
+
+
+def _lister(registry: Registry[Any]) -> Callable[[], None]:
+    def show() -> None:
+        for name in registry:
+            part = registry[name]
+            typer.echo(f"{name}: {(inspect.getdoc(part) or '').partition(chr(10))[0]}")
+            for field in dataclasses.fields(part):
+                typer.echo(f"    {field.name} = {_default(field)}  {help_of(part, field.name)}")
+
+    show.__doc__ = f"List the {registry.kind}s with their settings and defaults."
+    return show
+
+
+def _default(field: dataclasses.Field[Any]) -> str:
+    if field.default is not dataclasses.MISSING:
+        return json.dumps(to_mapping(field.default))
+    return (
+        "(required)" if field.default_factory is dataclasses.MISSING else json.dumps(field.default_factory())
+    )
+
+
+def register(app: typer.Typer, name: str, **display: str) -> None:
+    """Adds the command that lists the parts called ``name`` to ``app``."""
+    command = _list_backbones if name == "backbones" else _lister(_REGISTRIES[name])
+    app.command(name, **display)(command)  # type: ignore[arg-type]

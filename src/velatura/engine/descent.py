@@ -1,0 +1,172 @@
+"""Descent at one scale: canvas and optimiser, the average of the iterates, the best of them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import torch
+from annotated_types import Ge, Interval
+from torch import Tensor
+
+from velatura.core.config import Setting
+from velatura.core.errors import VelaturaError
+from velatura.engine.objective import Objective
+from velatura.engine.precision import Precision
+from velatura.optimizers import ImageOptimizer
+
+__all__ = ["Descent", "Iterates"]
+
+_MOST_ROLLBACKS = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Iterates:
+    """What becomes of the canvases that the optimiser passes through."""
+
+    result: Annotated[Literal["average", "last", "best"], Setting("Which iterate a scale ends with")] = (
+        "average"
+    )
+    average: Annotated[
+        float, Interval(ge=0, lt=1), Setting("Decay of the exponential average of the iterates")
+    ] = 0.9
+    clamp: Annotated[
+        Literal["step", "end"], Setting("When pixels are held to [0, 1]: after each step, or at the end")
+    ] = "step"
+    stop_below: Annotated[
+        float, Ge(0), Setting("Ends a scale once the loss changed by less than this part; 0: never")
+    ] = 0.0
+    stop_window: Annotated[int, Ge(1), Setting("Over how many steps that change is taken")] = 50
+
+
+class Descent:
+    """Steps at one scale.
+
+    Args:
+        canvas: Where to start, ``(1, 3, H, W)``.
+        objective: Already aimed at this scale's targets.
+        optimizer: Built on a canvas of an earlier scale, or on none: see :meth:`begin`.
+        iterates: What to keep of the canvases.
+        precision: What the backbone computes in.
+    """
+
+    def __init__(
+        self,
+        canvas: Tensor,
+        objective: Objective,
+        optimizer: ImageOptimizer,
+        *,
+        iterates: Iterates,
+        precision: Precision,
+    ) -> None:
+        self.canvas = canvas.detach().clone(memory_format=precision.memory_format).requires_grad_()
+        self.objective, self.iterates, self.precision = objective, iterates, precision
+        self.optimizer = optimizer.build(self.canvas)
+        self.average = torch.zeros_like(self.canvas, requires_grad=False)
+        self.average_weight = 0.0
+        self.best = self.average.clone()
+        self.best_loss = math.inf
+        self.rollbacks = 0
+        self._terms: dict[str, float] = {}
+
+    def move_to(self, canvas: Tensor) -> None:
+        """Goes on at another size: the optimiser's state is resampled, the iterates start anew."""
+        self.canvas = canvas.detach().clone(memory_format=self.precision.memory_format).requires_grad_()
+        self.optimizer.rescale(self.canvas)
+        self.average = torch.zeros_like(self.canvas, requires_grad=False)
+        self.average_weight = 0.0
+        self.best = self.average.clone()
+        self.best_loss = math.inf
+
+    def step(self) -> tuple[dict[str, float], bool]:
+        """One step of the optimiser.
+
+        Returns:
+            The weighted terms before the step, and whether the step was taken back because it led
+            to a loss or a picture that is not finite.
+
+        Raises:
+            VelaturaError: The loss is not finite from the start, or stays so however small the step.
+        """
+        loss = self.optimizer.step(self._closure)
+        with torch.no_grad():
+            if self.iterates.clamp == "step":
+                self.canvas.clamp_(0, 1)
+            if not (math.isfinite(loss) and bool(self.canvas.isfinite().all())):
+                self._roll_back()
+                return self._terms, True
+            decay = self.iterates.average
+            self.average.mul_(decay).add_(self.canvas, alpha=1 - decay)
+            self.average_weight = decay * self.average_weight + 1 - decay
+        return self._terms, False
+
+    def _closure(self) -> Tensor:
+        self.canvas.grad = None
+        with self.precision.autocast(self.canvas.device):
+            terms = self.objective(self.canvas)
+        loss = torch.stack(list(terms.values())).sum()
+        torch.autograd.backward(loss)
+        self._terms = {name: float(value.detach()) for name, value in terms.items()}
+        if (value := float(loss.detach())) < self.best_loss:
+            self.best_loss = value
+            self.best.copy_(self.canvas.detach())
+        return loss
+
+    def _roll_back(self) -> None:
+        self.rollbacks += 1
+        if not math.isfinite(self.best_loss):
+            culprits = [name for name, value in self._terms.items() if not math.isfinite(value)]
+            raise VelaturaError(
+                f"the loss is not finite at the first step (in {', '.join(culprits) or 'its gradient'}); "
+                "the weights or a setting are broken"
+            )
+        if self.rollbacks > _MOST_ROLLBACKS:
+            raise VelaturaError(
+                f"the loss stayed not finite after {_MOST_ROLLBACKS} smaller steps; lower the step size"
+            )
+        self.canvas.copy_(self.best)
+        self.optimizer.shrink(0.5)
+
+    @torch.no_grad()
+    def picture(self) -> Tensor:
+        """The iterate that counts, ``(1, 3, H, W)`` in [0, 1]."""
+        if self.iterates.result == "average" and self.average_weight > 0:
+            kept = self.average / self.average_weight
+        elif self.iterates.result == "best" and math.isfinite(self.best_loss):
+            kept = self.best.clone()
+        else:
+            kept = self.canvas.detach().clone()
+        return kept.clamp(0, 1)
+
+    def has_settled(self, losses: list[float]) -> bool:
+        """Whether the loss of this scale, one number a step, has stopped changing."""
+        window = self.iterates.stop_window
+        if self.iterates.stop_below == 0 or len(losses) <= window:
+            return False
+        before = losses[-1 - window]
+        return abs(before - losses[-1]) < self.iterates.stop_below * abs(before)
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that the next step depends on, as tensors."""
+        return {
+            "canvas": self.canvas.detach().clone(),
+            "average": self.average.clone(),
+            "best": self.best.clone(),
+            "scalars": torch.tensor(
+                [self.average_weight, self.best_loss, float(self.rollbacks)], dtype=torch.float64
+            ),
+            **{f"optimizer.{key}": value for key, value in self.optimizer.state().items()},
+        }
+
+    @torch.no_grad()
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Takes up a :meth:`state` of a canvas of this size."""
+        for name, own in (("canvas", self.canvas), ("average", self.average), ("best", self.best)):
+            own.copy_(state[name])
+        self.average_weight, self.best_loss, rollbacks = state["scalars"].tolist()
+        self.rollbacks = int(rollbacks)
+        prefix = "optimizer."
+        self.optimizer.restore(
+            {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+        )

@@ -1,0 +1,300 @@
+"""Style transfer by optimising the pixels (Gatys et al. 2016), coarse to fine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+from annotated_types import Gt
+from torch import Tensor
+
+from velatura.backbones import Backbone, BackboneConfig
+from velatura.core.config import PartOf, Setting
+from velatura.core.errors import ConfigError
+from velatura.core.progress import OnProgress, Progress, never, silent
+from velatura.core.rng import generator
+from velatura.engine.checkpoint import read_checkpoint, write_checkpoint
+from velatura.engine.descent import Descent, Iterates
+from velatura.engine.objective import Objective, Term, Terms
+from velatura.engine.precision import Precision, laid_out
+from velatura.engine.pyramid import Pyramid, Scale
+from velatura.initializations import Initialization, initializations
+from velatura.ops.resize import fit, resize
+from velatura.optimizers import ImageOptimizer, optimizers
+
+__all__ = ["Checkpoints", "Optimization", "OptimizationStylizer", "Outcome"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimization:
+    """What an optimisation is made of."""
+
+    backbone: Annotated[BackboneConfig, Setting("Network whose feature maps are compared")] = field(
+        default_factory=BackboneConfig
+    )
+    terms: Annotated[Mapping[str, Term], Setting("The objective: weighted terms by name")]
+    initialization: Annotated[Initialization, PartOf(initializations), Setting("Where the canvas starts")]
+    optimizer: Annotated[ImageOptimizer, PartOf(optimizers), Setting("How the canvas moves")]
+    pyramid: Annotated[Pyramid, Setting("Scales from coarse to fine")] = field(default_factory=Pyramid)
+    iterates: Annotated[Iterates, Setting("What becomes of the canvases on the way")] = field(
+        default_factory=Iterates
+    )
+    style_scale: Annotated[
+        float, Gt(0), Setting("Longer edge of the painting over that of the canvas: larger strokes above 1")
+    ] = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoints:
+    """Where a run is saved, and what it goes on from.
+
+    Args:
+        save_to: File to save to; none: nowhere.
+        resume_from: File to go on from; none: start anew.
+        every_s: Seconds between two saves.
+        fingerprint: What a checkpoint must agree with to be taken up: settings and hashes.
+    """
+
+    save_to: Path | None = None
+    resume_from: Path | None = None
+    every_s: float = 10.0
+    fingerprint: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What an optimisation ends with.
+
+    Args:
+        pixels: ``(3, H, W)`` in [0, 1].
+        history: One entry a step: ``scale`` and ``step`` (of the scale, from 1), ``size`` (height and
+            width), ``loss`` and ``terms`` (before the step).
+        interrupted: Whether it was cancelled before its last step.
+    """
+
+    pixels: Tensor
+    history: list[dict[str, Any]]
+    interrupted: bool
+
+
+class OptimizationStylizer:
+    """One method with its backbone, ready for pictures.
+
+    Args:
+        method: What the optimisation is made of.
+        backbone: The network that ``method.backbone`` names, on the device to compute on.
+        precision: What it computes in.
+        strength: Factor on the weight of every term that looks at the painting.
+        seed: Seed of the initialisation.
+    """
+
+    def __init__(
+        self,
+        method: Optimization,
+        backbone: Backbone,
+        *,
+        precision: Precision,
+        strength: float = 1.0,
+        seed: int = 0,
+    ) -> None:
+        self.method, self.precision, self.seed = method, precision, seed
+        self.backbone = laid_out(backbone, precision.memory_format)
+        self.objective = Objective(self.backbone, _strengthen(method.terms, strength))
+        self.device = next(backbone.buffers()).device
+
+    def __call__(
+        self,
+        content: Tensor,
+        styles: Sequence[Tensor],
+        *,
+        blend: Sequence[float],
+        size: tuple[int, int],
+        start: Tensor | None = None,
+        checkpoints: Checkpoints | None = None,
+        on_progress: OnProgress = silent,
+        cancelled: Callable[[], bool] = never,
+    ) -> Outcome:
+        """Paints ``content`` in the style of ``styles``.
+
+        Args:
+            content: The photograph, ``(3, H, W)`` in [0, 1].
+            styles: Paintings, each ``(3, h, w)`` in [0, 1].
+            blend: Weight of each painting; they sum to 1.
+            size: Height and width of the result, in pixels.
+            start: The picture that the initialisation ``picture`` starts from, ``(3, h, w)``.
+            checkpoints: Where to save, and what to go on from.
+            on_progress: Told of every step.
+            cancelled: Asked before every step.
+
+        Raises:
+            ConfigError: A picture is too small for the deepest layer, or the checkpoint is of
+                another run.
+            VelaturaError: The loss is not finite whatever the step size.
+        """
+        smallest = self.backbone.smallest_input(self.objective.layers)
+        scales = self.method.pyramid.scales(size, smallest_input=smallest)
+        run = _Run(self, scales, content, styles, blend, start, checkpoints or Checkpoints())
+        return run.finish(on_progress, cancelled)
+
+    def to_device(self, picture: Tensor) -> Tensor:
+        """``(3, H, W)`` to ``(1, 3, H, W)``, where and how the backbone wants it."""
+        return picture[None].to(self.device).contiguous(memory_format=self.precision.memory_format)
+
+    def aim(self, content: Tensor, styles: Sequence[Tensor], blend: Sequence[float], scale: Scale) -> Tensor:
+        """Takes the targets at one scale; returns the content at that size, ``(1, 3, H, W)``."""
+        small = resize(self.to_device(content), scale.size).clamp(0, 1)
+        long_edge = round(max(scale.size) * self.method.style_scale)
+        paintings = []
+        for number, style in enumerate(styles, start=1):
+            height, width = fit(style.shape[1], style.shape[2], long_edge)
+            needed = self.backbone.smallest_input(self.objective.layers)
+            if min(height, width) < needed:
+                raise ConfigError(
+                    f"style picture {number} is {width}x{height} pixels at this scale, and the deepest "
+                    f"layer needs {needed}x{needed}; crop it to a squarer shape or choose a larger size"
+                )
+            paintings.append(resize(self.to_device(style), (height, width)).clamp(0, 1))
+        with self.precision.autocast(self.device):
+            self.objective.aim(small, paintings, blend)
+        return small
+
+
+def _strengthen(terms: Terms, strength: float) -> dict[str, Term]:
+    return {
+        name: replace(term, weight=term.weight * strength) if term.of == "style" else term
+        for name, term in terms.items()
+    }
+
+
+class _Run:
+    """One picture on its way through the scales."""
+
+    def __init__(
+        self,
+        stylizer: OptimizationStylizer,
+        scales: list[Scale],
+        content: Tensor,
+        styles: Sequence[Tensor],
+        blend: Sequence[float],
+        start: Tensor | None,
+        checkpoints: Checkpoints,
+    ) -> None:
+        self.stylizer, self.scales, self.checkpoints = stylizer, scales, checkpoints
+        self.content, self.styles, self.blend, self.start = content, styles, blend, start
+        self.history: list[dict[str, Any]] = []
+        self.saved_at = time.monotonic()
+        self.scale, self.step = 0, 0
+        self.descent: Descent | None = None
+
+    def finish(self, on_progress: OnProgress, cancelled: Callable[[], bool]) -> Outcome:
+        if self.checkpoints.resume_from is not None:
+            self._resume(self.checkpoints.resume_from)
+        else:
+            self._begin()
+        interrupted = False
+        while not (interrupted := interrupted or (cancelled() and not self._is_done())):
+            if self._scale_is_done():
+                if self.scale == len(self.scales) - 1:
+                    break
+                self._climb()
+            else:
+                self._advance(on_progress)
+        self._save()
+        assert self.descent is not None
+        picture = self.descent.picture()
+        if interrupted and self.scale < len(self.scales) - 1:
+            picture = resize(picture, self.scales[-1].size).clamp(0, 1)
+        return Outcome(pixels=picture[0].cpu().contiguous(), history=self.history, interrupted=interrupted)
+
+    def _is_done(self) -> bool:
+        return self.scale == len(self.scales) - 1 and self._scale_is_done()
+
+    def _scale_is_done(self) -> bool:
+        assert self.descent is not None
+        if self.step >= self.scales[self.scale].steps:
+            return True
+        return self.descent.has_settled([e["loss"] for e in self.history if e["scale"] == self.scale + 1])
+
+    def _aim(self) -> Tensor:
+        return self.stylizer.aim(self.content, self.styles, self.blend, self.scales[self.scale])
+
+    def _begin(self) -> None:
+        small = self._aim()
+        stylizer = self.stylizer
+        canvas = stylizer.method.initialization.draw(
+            small,
+            stylizer.to_device(self.styles[0]) if self.styles else None,
+            generator(stylizer.seed, "initialization"),
+            picture=None if self.start is None else stylizer.to_device(self.start),
+        )
+        self.descent = self._descent(canvas)
+
+    def _descent(self, canvas: Tensor) -> Descent:
+        stylizer = self.stylizer
+        return Descent(
+            canvas,
+            stylizer.objective,
+            stylizer.method.optimizer,
+            iterates=stylizer.method.iterates,
+            precision=stylizer.precision,
+        )
+
+    def _climb(self) -> None:
+        assert self.descent is not None
+        self.scale, self.step = self.scale + 1, 0
+        self._aim()
+        self.descent.move_to(resize(self.descent.picture(), self.scales[self.scale].size))
+
+    def _advance(self, on_progress: OnProgress) -> None:
+        assert self.descent is not None
+        terms, taken_back = self.descent.step()
+        self.step += 1
+        scale = self.scales[self.scale]
+        loss = sum(terms.values())
+        where = {"scale": self.scale + 1, "step": self.step, "size": list(scale.size)}
+        self.history.append({**where, "loss": loss, "terms": terms})
+        on_progress(
+            Progress(
+                step=sum(earlier.steps for earlier in self.scales[: self.scale]) + self.step,
+                steps=sum(scale.steps for scale in self.scales),
+                scale=self.scale + 1,
+                scales=len(self.scales),
+                size=scale.size,
+                loss=loss,
+                terms=terms,
+                message="the loss was not finite: went back to the best picture, with half the step"
+                if taken_back
+                else "",
+                picture=lambda: self.descent.picture()[0].cpu() if self.descent else None,
+            )
+        )
+        if time.monotonic() - self.saved_at >= self.checkpoints.every_s:
+            self._save()
+
+    def _save(self) -> None:
+        if self.checkpoints.save_to is None or self.descent is None:
+            return
+        record = {
+            "scale": self.scale,
+            "step": self.step,
+            "history": self.history,
+            "fingerprint": dict(self.checkpoints.fingerprint),
+        }
+        write_checkpoint(self.checkpoints.save_to, self.descent.state(), record)
+        self.saved_at = time.monotonic()
+
+    def _resume(self, path: Path) -> None:
+        tensors, record = read_checkpoint(path)
+        ours = self.checkpoints.fingerprint
+        differing = [key for key in ours if record["fingerprint"].get(key) != ours[key]]
+        if differing:
+            raise ConfigError(
+                f"cannot resume from {path}: it is of a run with another {', '.join(differing)}"
+            )
+        self.scale, self.step, self.history = record["scale"], record["step"], record["history"]
+        canvas = self._aim()
+        self.descent = self._descent(canvas)
+        self.descent.restore(tensors)

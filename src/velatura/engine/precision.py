@@ -1,0 +1,124 @@
+"""Where and in what numbers a run computes: device, element type, memory layout."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+import torch
+from torch import nn
+
+from velatura.core.errors import ConfigError
+
+__all__ = [
+    "Precision",
+    "PrecisionName",
+    "choose_device",
+    "choose_precision",
+    "computing_threads",
+    "laid_out",
+]
+
+M = TypeVar("M", bound=nn.Module)
+
+PrecisionName = Literal["auto", "float32", "bfloat16"]
+
+
+def choose_device(name: str) -> torch.device:
+    """The device to compute on.
+
+    Args:
+        name: ``auto`` takes the first there is of CUDA, XPU, MPS and CPU; or ``cpu``, ``cuda``,
+            ``cuda:1``, ``mps``, ``xpu``.
+
+    Raises:
+        ConfigError: No such device, here or anywhere.
+    """
+    present = {
+        "cuda": torch.cuda.is_available(),
+        "xpu": torch.xpu.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        return torch.device(next(kind for kind, here in present.items() if here))
+    kind, _, index = name.partition(":")
+    if kind not in present or (index and not index.isdecimal()):
+        raise ConfigError(f"unknown device {name!r}; expected auto, {', '.join(present)}, or cuda:N")
+    if not present[kind]:
+        here = ", ".join(kind for kind, there in present.items() if there)
+        raise ConfigError(f"device {name!r} is not available here; available: {here}")
+    if kind == "cuda" and index and int(index) >= torch.cuda.device_count():
+        raise ConfigError(f"device {name!r} is not available here; there are {torch.cuda.device_count()}")
+    return torch.device(name)
+
+
+@dataclass(frozen=True)
+class Precision:
+    """How the backbone computes; losses and pixels are always at least float32.
+
+    Args:
+        dtype: ``torch.float32``, or ``torch.bfloat16`` under autocast.
+        memory_format: ``torch.channels_last`` where convolutions are faster with it.
+    """
+
+    dtype: torch.dtype
+    memory_format: torch.memory_format
+
+    @contextlib.contextmanager
+    def autocast(self, device: torch.device) -> Iterator[None]:
+        """Convolutions inside compute in ``dtype``."""
+        if self.dtype == torch.float32:
+            yield
+        else:
+            with torch.autocast(device.type, dtype=self.dtype):
+                yield
+
+
+def choose_precision(name: PrecisionName, device: torch.device) -> Precision:
+    """What to compute in.
+
+    ``auto`` takes bfloat16 only where the processor multiplies it natively (AVX512-BF16 or AMX on
+    a CPU, Ampere or newer on CUDA): where it is emulated it is slower than float32. Channels-last
+    wins on CPUs and on CUDA, not on MPS.
+
+    Args:
+        name: ``auto``, ``float32`` or ``bfloat16``.
+        device: Where the run computes.
+
+    Raises:
+        ConfigError: bfloat16 was asked for, and the device cannot.
+    """
+    layout = torch.contiguous_format if device.type == "mps" else torch.channels_last
+    if name == "bfloat16" and device.type == "mps":
+        raise ConfigError("precision 'bfloat16' is not available on mps; choose float32 or auto")
+    native = name == "auto" and _multiplies_bfloat16(device)
+    return Precision(torch.bfloat16 if native or name == "bfloat16" else torch.float32, layout)
+
+
+def _multiplies_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type == "cpu":
+        able = torch.cpu.get_capabilities()
+        return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+    return False
+
+
+def laid_out(module: M, memory_format: torch.memory_format) -> M:
+    """The module itself, its weights laid out in ``memory_format``."""
+    return module.to(memory_format=memory_format)  # type: ignore[call-overload, no-any-return]
+
+
+@contextlib.contextmanager
+def computing_threads(count: int | None) -> Iterator[None]:
+    """Runs with ``count`` processor threads, and restores what was; ``None`` leaves torch's choice."""
+    before = torch.get_num_threads()
+    if count is not None:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

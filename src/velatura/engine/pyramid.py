@@ -1,0 +1,73 @@
+"""Coarse to fine: which sizes a run passes through, and how many steps it takes at each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Ge, Gt, Len
+
+from velatura.core.config import Setting
+from velatura.core.errors import ConfigError
+from velatura.ops.resize import fit
+
+__all__ = ["Pyramid", "Scale"]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """One rung of the pyramid.
+
+    Args:
+        size: Height and width of the canvas, in pixels.
+        steps: Optimisation steps at this size.
+    """
+
+    size: tuple[int, int]
+    steps: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pyramid:
+    """Scales from small to large: big shapes settle where they cost least.
+
+    Several resolutions are from Gatys et al. 2017, section 6; the ratio of neighbours is
+    style-transfer-pytorch's.
+    """
+
+    smallest: Annotated[
+        int, Ge(0), Setting("Longer edge of the first scale at least; 0: one scale only", unit="pixels")
+    ] = 128
+    ratio: Annotated[float, Gt(1), Setting("Each scale is this much larger than the one before")] = 2**0.5
+    steps: Annotated[
+        tuple[Annotated[int, Ge(0)], ...],
+        Len(1),
+        Setting("Steps at each scale from the smallest up; larger scales repeat the last number"),
+    ] = (200, 100, 80, 60, 50)
+
+    def scales(self, size: tuple[int, int], *, smallest_input: int) -> list[Scale]:
+        """The scales that end at ``size``.
+
+        Args:
+            size: Height and width of the finished canvas, in pixels.
+            smallest_input: Shortest edge that the backbone takes; smaller scales are left out.
+
+        Raises:
+            ConfigError: The finished canvas itself is too small for the backbone.
+        """
+        height, width = size
+        if min(size) < smallest_input:
+            raise ConfigError(
+                f"a canvas of {width}x{height} pixels is too small: the deepest layer needs "
+                f"{smallest_input}x{smallest_input}; choose a larger size or shallower layers"
+            )
+        sizes = [size]
+        edge = float(max(size))
+        while self.smallest > 0:
+            edge /= self.ratio
+            smaller = fit(height, width, round(edge))
+            if max(smaller) < self.smallest or min(smaller) < smallest_input:
+                break
+            sizes.insert(0, smaller)
+        last = len(self.steps) - 1
+        return [Scale(size, self.steps[min(i, last)]) for i, size in enumerate(sizes)]

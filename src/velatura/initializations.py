@@ -1,0 +1,216 @@
+"""Initialisations: the canvas before the first step."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, TypeAlias
+
+import torch
+from annotated_types import Ge, Interval
+from torch import Tensor
+
+from velatura.core.config import Setting
+from velatura.core.errors import ConfigError
+from velatura.core.registry import Registry
+from velatura.ops.moments import covariance, raw_moments
+from velatura.ops.resize import resize
+from velatura.ops.sqrtm import matrix_sqrt
+
+__all__ = [
+    "Content",
+    "Gaussian",
+    "Grey",
+    "Initialization",
+    "Picture",
+    "Sources",
+    "StyleStatistics",
+    "Uniform",
+    "initializations",
+]
+
+_Share: TypeAlias = Annotated[float, Interval(ge=0, le=1)]
+_Color: TypeAlias = tuple[float, float, float]
+
+# What networks subtract: the mean of ImageNet; of 255, it is (123.68, 116.28, 103.53).
+_MEAN_PIXEL: _Color = (0.485, 0.456, 0.406)
+
+# The same picture at another size has its proportions up to whole pixels.
+_ASPECT_TOLERANCE = 0.02
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sources:
+    """What a canvas can be drawn from.
+
+    Args:
+        content: The photograph at the canvas's size, ``(B, 3, H, W)`` in [0, 1].
+        style: The painting, ``(1, 3, h, w)`` in [0, 1].
+        picture: A picture to start from, ``(1, 3, h, w)`` in [0, 1].
+        generator: Where random numbers come from.
+    """
+
+    content: Tensor
+    style: Tensor | None
+    picture: Tensor | None
+    generator: torch.Generator
+
+    def random(self, distribution: Callable[..., Tensor]) -> Tensor:
+        """Numbers in the shape, type and place of ``content``, drawn where the generator lives.
+
+        Args:
+            distribution: ``torch.rand`` or ``torch.randn``.
+        """
+        numbers = distribution(
+            self.content.shape,
+            generator=self.generator,
+            dtype=self.content.dtype,
+            device=self.generator.device,
+        )
+        return numbers.to(self.content.device)
+
+
+class Initialization(ABC):
+    """Where the canvas starts: a frozen dataclass, registered under its name."""
+
+    name: ClassVar[str]
+
+    def draw(
+        self,
+        content: Tensor,
+        style: Tensor | None,
+        generator: torch.Generator,
+        *,
+        picture: Tensor | None = None,
+    ) -> Tensor:
+        """The canvas before the first step.
+
+        Args:
+            content: The photograph at the canvas's size, ``(B, 3, H, W)`` in [0, 1].
+            style: The painting, ``(1, 3, h, w)`` in [0, 1].
+            generator: Where random numbers come from; one seed gives one canvas.
+            picture: A picture to start from, ``(1, 3, h, w)`` in [0, 1].
+
+        Returns:
+            A new tensor in the shape, type and place of ``content``. Noise may leave [0, 1].
+
+        Raises:
+            ConfigError: The initialisation needs a picture that was not given.
+        """
+        return self.draw_from(Sources(content=content, style=style, picture=picture, generator=generator))
+
+    @abstractmethod
+    def draw_from(self, sources: Sources) -> Tensor:
+        """The canvas, a new tensor: what :meth:`draw` returns."""
+
+
+initializations: Registry[type[Initialization]] = Registry("initialization", home="velatura.initializations")
+
+
+@initializations.register("content")
+@dataclass(frozen=True, kw_only=True)
+class Content(Initialization):
+    """The photograph, with white noise mixed in if asked (0.7 in the notebooks of Guillaumin 2017)."""
+
+    noise: Annotated[_Share, Setting("Share of uniform noise; 0 is the photograph, 1 noise alone")] = 0.0
+
+    def draw_from(self, sources: Sources) -> Tensor:
+        """The photograph, or its mixture with noise."""
+        if self.noise == 0:
+            return sources.content.clone()
+        return torch.lerp(sources.content, sources.random(torch.rand), self.noise)
+
+
+@initializations.register("uniform")
+@dataclass(frozen=True, kw_only=True)
+class Uniform(Initialization):
+    """White noise, every value equally likely (Gatys et al. 2016)."""
+
+    low: Annotated[_Share, Setting("Least value", unit="of the pixel range [0, 1]")] = 0.0
+    high: Annotated[_Share, Setting("Largest value", unit="of the pixel range [0, 1]")] = 1.0
+
+    def __post_init__(self) -> None:
+        if self.low > self.high:
+            raise ConfigError(f"uniform: low {self.low} is above high {self.high}; exchange them")
+
+    def draw_from(self, sources: Sources) -> Tensor:
+        """Uniform noise."""
+        return sources.random(torch.rand) * (self.high - self.low) + self.low
+
+
+@initializations.register("gaussian")
+@dataclass(frozen=True, kw_only=True)
+class Gaussian(Initialization):
+    """Gaussian noise around the mean pixel, not clamped.
+
+    Published deviations, as parts of the pixel range: neural-style draws N(0, 1) * 1e-3 in [0, 255],
+    which is 0.001 / 255 = 3.9e-6; gordicaleksa N(0, 90) in [0, 255], which is 90 / 255 = 0.353.
+    """
+
+    mean: Annotated[
+        tuple[_Share, _Share, _Share],
+        Setting("Mean red, green and blue; the default is ImageNet's", unit="of the pixel range [0, 1]"),
+    ] = _MEAN_PIXEL
+    std: Annotated[float, Ge(0), Setting("Standard deviation", unit="of the pixel range [0, 1]")] = 0.25
+
+    def draw_from(self, sources: Sources) -> Tensor:
+        """Gaussian noise."""
+        return sources.random(torch.randn) * self.std + _color(self.mean, sources.content)
+
+
+@initializations.register("grey")
+@dataclass(frozen=True, kw_only=True)
+class Grey(Initialization):
+    """One grey everywhere: nothing is drawn before the losses draw it."""
+
+    level: Annotated[_Share, Setting("Brightness", unit="of the pixel range [0, 1]")] = 0.5
+
+    def draw_from(self, sources: Sources) -> Tensor:
+        """The grey."""
+        return torch.full_like(sources.content, self.level)
+
+
+@initializations.register("style_statistics")
+@dataclass(frozen=True, kw_only=True)
+class StyleStatistics(Initialization):
+    """Noise in the painting's colours: pixels from the Gaussian with its mean and covariance.
+
+    The colours are right from the start, and nothing else is. Not clamped.
+    """
+
+    def draw_from(self, sources: Sources) -> Tensor:
+        """The coloured noise."""
+        if sources.style is None:
+            raise ConfigError("initialization 'style_statistics' needs a painting, and none was given")
+        mean, second = raw_moments(sources.style.to(sources.content))
+        root = matrix_sqrt(covariance(mean, second))  # (1, 3, 3)
+        noise = sources.random(torch.randn)
+        return (root @ noise.flatten(2)).view_as(noise) + mean[:, :, None, None]
+
+
+@initializations.register("picture")
+@dataclass(frozen=True, kw_only=True)
+class Picture(Initialization):
+    """A given picture, resampled to the canvas: an earlier result, or a sketch."""
+
+    path: Annotated[str | None, Setting("File of the picture to start from")] = None
+
+    def draw_from(self, sources: Sources) -> Tensor:
+        """The picture at the canvas's size, clamped to [0, 1]."""
+        if sources.picture is None:
+            raise ConfigError("initialization 'picture' needs a picture; name its file in the setting 'path'")
+        height, width = sources.content.shape[-2:]
+        rows, columns = sources.picture.shape[-2:]
+        if abs(columns * height - width * rows) > _ASPECT_TOLERANCE * width * rows:
+            raise ConfigError(
+                f"the picture to start from is {columns}x{rows} and the canvas {width}x{height}; "
+                "crop it to the same proportions"
+            )
+        fitted = resize(sources.picture.to(sources.content), (height, width)).clamp(0, 1)
+        return fitted.expand_as(sources.content).clone()
+
+
+def _color(color: _Color, like: Tensor) -> Tensor:
+    """``(1, 3, 1, 1)``, in the type and place of ``like``."""
+    return torch.tensor(color, dtype=like.dtype, device=like.device)[:, None, None]

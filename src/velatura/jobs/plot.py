@@ -1,0 +1,72 @@
+"""The losses of a run as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from velatura.core.errors import ConfigError
+from velatura.core.files import atomic_path
+
+__all__ = ["check_plot", "plot_history"]
+
+_SUFFIXES = (".png", ".pdf", ".svg", ".jpg", ".webp")
+
+
+def check_plot(path: Path) -> None:
+    """Whether a plot can be drawn at all, asked before the run.
+
+    Raises:
+        ConfigError: matplotlib is not installed, or the suffix is unknown.
+    """
+    if path.suffix.lower() not in _SUFFIXES:
+        raise ConfigError(f"cannot plot to {path}: expected one of {', '.join(_SUFFIXES)}")
+    if find_spec("matplotlib") is None:
+        raise ConfigError("plots need matplotlib: pip install 'velatura[eval]'")
+
+
+def plot_history(history: Sequence[dict[str, Any]], path: Path) -> None:
+    """Each weighted term and their sum over the steps, on a logarithmic axis.
+
+    Args:
+        history: Entries with ``scale``, ``size``, ``loss`` and ``terms``, one a step.
+        path: The file; its suffix decides the format.
+
+    Raises:
+        VelaturaError: The file cannot be written.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 4.5), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    steps = range(1, len(history) + 1)
+    axes.plot(steps, [entry["loss"] for entry in history], color="0.15", linewidth=1.8, label="loss")
+    for name in history[0]["terms"] if history else ():
+        axes.plot(steps, [entry["terms"][name] for entry in history], linewidth=1.2, label=name)
+    _mark_scales(axes, history)
+    axes.set(xlabel="step", ylabel="weighted loss", yscale="log", xlim=(0, max(1, len(history))))
+    axes.grid(alpha=0.25, which="major")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, ncols=4, loc="lower left", bbox_to_anchor=(0, 1.06), borderaxespad=0)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format=path.suffix[1:].lower())
+
+
+def _mark_scales(axes: Any, history: Sequence[dict[str, Any]]) -> None:
+    for step, entry in enumerate(history):
+        if step == 0 or entry["scale"] != history[step - 1]["scale"]:
+            height, width = entry["size"]
+            axes.axvline(step, color="0.8", linewidth=0.8, zorder=0)
+            axes.annotate(
+                f"{width}x{height}",
+                (step, 1),
+                xycoords=("data", "axes fraction"),
+                xytext=(3, 2),
+                textcoords="offset points",
+                fontsize=7,
+                color="0.45",
+            )

@@ -1,0 +1,29 @@
+"""What a result says of the machine and the versions that it was made with."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+from typing import Any
+
+import torch
+
+from velatura._version import __version__
+
+__all__ = ["machine_record"]
+
+
+def machine_record(device: torch.device) -> dict[str, Any]:
+    """Versions and the processor, as far as they may change a pixel."""
+    return {
+        "versions": {
+            "velatura": __version__,
+            "python": platform.python_version(),
+            **{package: version(package) for package in ("torch", "numpy", "pillow")},
+        },
+        "machine": {
+            "device": str(device),
+            "processor": torch.cpu.get_capabilities().get("cpu_name", platform.machine()),
+            "threads": torch.get_num_threads(),
+        },
+    }

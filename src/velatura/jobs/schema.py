@@ -1,0 +1,207 @@
+"""From plain mappings to jobs: every door produces a mapping, and this turns it into a config.
+
+A config is a frozen dataclass whose annotations say type, range, unit and help
+(:mod:`velatura.core.config`). Values are checked by pydantic; an unknown key is an error that names
+the nearest known one.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import tomllib
+import typing
+from collections.abc import Mapping
+from functools import cache
+from typing import Annotated, Any, TypeVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from velatura.core.config import PartOf, Setting
+from velatura.core.errors import ConfigError, unknown_name
+
+__all__ = ["assign", "build", "help_of", "parse_assignment"]
+
+T = TypeVar("T")
+
+
+def build(config_class: type[T], mapping: Mapping[str, Any], *, at: str = "") -> T:
+    """A config from plain values.
+
+    Args:
+        config_class: A dataclass.
+        mapping: Values by field; fields that are absent take their defaults.
+        at: Dotted path of the mapping, for messages.
+
+    Raises:
+        ConfigError: An unknown or missing field, or a value of the wrong type or out of range.
+    """
+    hints = _hints(config_class)
+    for key in mapping:
+        if key not in hints:
+            raise unknown_name("setting", _join(at, key), (_join(at, name) for name in hints))
+    values = {key: _value(hints[key], value, _join(at, key)) for key, value in mapping.items()}
+    missing = [name for name in _required(config_class) if name not in values]
+    if missing:
+        raise ConfigError(f"setting {_join(at, missing[0])!r} is missing")
+    return config_class(**values)
+
+
+def _hints(config_class: type) -> dict[str, Any]:
+    hints = typing.get_type_hints(config_class, include_extras=True)
+    return {field.name: hints[field.name] for field in dataclasses.fields(config_class)}
+
+
+def _required(config_class: type) -> list[str]:
+    unset = dataclasses.MISSING
+    fields = dataclasses.fields(config_class)
+    return [field.name for field in fields if field.default is unset and field.default_factory is unset]
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
+
+
+def _part_of(annotation: Any) -> PartOf | None:
+    marks = typing.get_args(annotation)[1:] if typing.get_origin(annotation) is Annotated else ()
+    return next((mark for mark in marks if isinstance(mark, PartOf)), None)
+
+
+def _bare(annotation: Any) -> Any:
+    return typing.get_args(annotation)[0] if typing.get_origin(annotation) is Annotated else annotation
+
+
+def _config_in_mapping(annotation: Any) -> type | None:
+    """The dataclass that a ``Mapping[str, Dataclass]`` holds, if it is one."""
+    arguments = typing.get_args(_bare(annotation))
+    holds = _bare(arguments[1]) if len(arguments) == 2 else None
+    return holds if isinstance(holds, type) and dataclasses.is_dataclass(holds) else None
+
+
+def _value(annotation: Any, value: Any, at: str) -> Any:
+    part, bare, held = _part_of(annotation), _bare(annotation), _config_in_mapping(annotation)
+    if part is not None:
+        return _part(part, value, at)
+    if held is not None:
+        items = {key: (item, _join(at, key)) for key, item in _table(value, at).items()}
+        return {key: build(held, _table(item, path), at=path) for key, (item, path) in items.items()}
+    if isinstance(bare, type) and dataclasses.is_dataclass(bare):
+        return value if isinstance(value, bare) else build(bare, _table(value, at), at=at)
+    try:
+        return _adapter(annotation).validate_python(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        inside = "".join(f".{step}" for step in first["loc"])
+        message = first["msg"][0].lower() + first["msg"][1:]
+        raise ConfigError(f"{at}{inside}: {message}, not {first['input']!r}") from None
+
+
+@cache
+def _adapter(annotation: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(annotation, config=ConfigDict(allow_inf_nan=False))
+
+
+def _part(part: PartOf, value: Any, at: str) -> Any:
+    if dataclasses.is_dataclass(value):
+        return value
+    table = {"name": value} if isinstance(value, str) else dict(_table(value, at))
+    if "name" not in table:
+        raise ConfigError(f"{at} names no {part.registry.kind}; set {_join(at, 'name')}")
+    return build(part.registry[table.pop("name")], table, at=at)
+
+
+def _table(value: Any, at: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{at} is a group of settings; set one of its fields, not {value!r}")
+    return value
+
+
+def parse_assignment(text: str) -> tuple[str, Any]:
+    """``optimizer.lr=0.05`` as a dotted path and a value.
+
+    The value is read as TOML (numbers, true, [lists], {tables = 1}); anything else is a string.
+
+    Raises:
+        ConfigError: There is no ``=`` or no path.
+    """
+    path, equals, value = text.partition("=")
+    path = path.strip()
+    if not equals or not path:
+        raise ConfigError(f"expected KEY=VALUE, such as optimizer.lr=0.05, not {text!r}")
+    try:
+        return path, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return path, value.strip()
+
+
+def assign(config_class: type, mapping: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of ``mapping`` with values set at dotted paths.
+
+    A value replaces what was there, tables too. Giving a part another name drops the settings of
+    the part that it had. Names are set first, in whatever order the changes come.
+
+    Args:
+        config_class: What the mapping will become; it decides what the paths may be.
+        mapping: Plain values.
+        changes: Dotted path to value.
+
+    Raises:
+        ConfigError: A path leads nowhere.
+    """
+    changed: dict[str, Any] = copy.deepcopy(dict(mapping))
+    for path in sorted(changes, key=lambda path: not path.endswith("name")):
+        _assign(config_class, changed, path.split("."), changes[path], path)
+    return changed
+
+
+def _assign(annotation: Any, table: dict[str, Any], keys: list[str], value: Any, path: str) -> None:
+    key, *rest = keys
+    child = _annotation_of(annotation, table, key, path.removesuffix(".".join(keys)))
+    if not rest:
+        table[key] = value
+        return
+    below = table.get(key, {})
+    if _part_of(child) is not None:
+        below = {"name": below} if isinstance(below, str) else below
+        if rest == ["name"] and below.get("name") != value:
+            table[key] = {"name": value}
+            return
+    if not isinstance(below, dict):
+        raise ConfigError(f"{path}: {key!r} is a single value, not a group of settings")
+    table[key] = below
+    _assign(child, below, rest, value, path)
+
+
+def _annotation_of(annotation: Any, table: Mapping[str, Any], key: str, at: str) -> Any:
+    """What the field ``key`` of a config is annotated with; ``at`` is the path with its last dot."""
+    part, bare = _part_of(annotation), _bare(annotation)
+    if part is not None:
+        if key == "name":
+            return str
+        if "name" not in table:
+            raise ConfigError(f"{at[:-1]} names no {part.registry.kind}; set {at}name")
+        bare = part.registry[table["name"]]
+    elif typing.get_origin(bare) is Mapping:
+        return typing.get_args(bare)[1]
+    elif not dataclasses.is_dataclass(bare):
+        raise ConfigError(f"{at[:-1]} is a single value and has no setting {key!r}")
+    hints = _hints(bare)
+    if key not in hints:
+        raise unknown_name("setting", at + key, (at + name for name in hints))
+    return hints[key]
+
+
+def help_of(config_class: type, field: str) -> str:
+    """Help of one field for people: what it does, its unit, its range."""
+    marks = typing.get_args(_hints(config_class)[field])[1:]
+    setting = next(mark for mark in marks if isinstance(mark, Setting))
+    details = [setting.unit] if setting.unit else []
+    for mark in marks:
+        bounds = {name: getattr(mark, name, None) for name in ("gt", "ge", "lt", "le")}
+        signs = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
+        details += [f"{signs[name]} {_short(bound)}" for name, bound in bounds.items() if bound is not None]
+    return f"{setting.help} ({', '.join(details)})" if details else setting.help
+
+
+def _short(bound: Any) -> str:
+    return f"{bound:g}" if isinstance(bound, float) or bound < 10**6 else "2^63"

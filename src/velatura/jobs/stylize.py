@@ -1,0 +1,233 @@
+"""The job of the house: a photograph in the style of one or more paintings."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+from annotated_types import Ge, Interval, Len
+
+from velatura.backbones import build_backbone
+from velatura.core.config import Setting, to_mapping
+from velatura.core.errors import Cancelled, ConfigError
+from velatura.core.progress import OnProgress, never, silent
+from velatura.engine.optimization import Checkpoints, Optimization, OptimizationStylizer, Outcome
+from velatura.engine.precision import PrecisionName, choose_device, choose_precision, computing_threads
+from velatura.imaging import Picture, read_picture
+from velatura.jobs.record import machine_record
+from velatura.jobs.result import Result
+from velatura.jobs.saving import Saving, Writer
+from velatura.jobs.schema import assign, build
+from velatura.ops.resize import fit, resize
+from velatura.presets import load_preset
+
+__all__ = ["Stylization", "StylizeJob", "run_stylize", "stylization", "stylize_pictures"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stylization:
+    """How a picture is stylized, wherever the pictures come from."""
+
+    preset: Annotated[str, Setting("Named settings that the others are laid over")] = "fast"
+    method: Annotated[Optimization, Setting("What the preset sets, with every change")]
+    size: Annotated[
+        int | None,
+        Ge(1),
+        Setting("Longer edge of the result; unset: the photo's, up to the preset's", unit="pixels"),
+    ] = None
+    working_size: Annotated[
+        int, Ge(1), Setting("Longer edge where no size is asked for, at most", unit="pixels")
+    ]
+    upsample: Annotated[bool, Setting("Enlarge the result to the photo's own size")] = False
+    strength: Annotated[
+        float, Interval(ge=0, le=100), Setting("Factor on the weight of the style; 0 gives the photo")
+    ] = 1.0
+    blend: Annotated[
+        tuple[Annotated[float, Ge(0)], ...] | None, Setting("Weight of each painting; unset: all the same")
+    ] = None
+    seed: Annotated[int, Interval(ge=0, lt=2**63), Setting("Seed of everything that is drawn")] = 0
+    device: Annotated[str, Setting("auto, cpu, cuda, cuda:N, mps or xpu")] = "auto"
+    precision: Annotated[PrecisionName, Setting("What the network computes in")] = "auto"
+    threads: Annotated[int | None, Ge(1), Setting("Processor threads; unset: all")] = None
+
+    def __post_init__(self) -> None:
+        if self.upsample and self.size is not None:
+            raise ConfigError("upsample enlarges to the photo's own size: it cannot go with a size")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StylizeJob:
+    """Files in, file out: everything that a worker needs."""
+
+    content: Annotated[str, Setting("The photograph")]
+    styles: Annotated[tuple[str, ...], Len(1), Setting("The paintings")]
+    output: Annotated[str, Setting("Where the picture goes")]
+    start: Annotated[str | None, Setting("Picture to start from; sets the initialisation")] = None
+    stylization: Annotated[Stylization, Setting("How")]
+    saving: Annotated[Saving, Setting("What is written")] = field(default_factory=Saving)
+
+
+def stylization(
+    preset: str = "fast", *, changes: Mapping[str, Any] | None = None, **settings: Any
+) -> Stylization:
+    """Settings from a preset, changes laid over it.
+
+    Args:
+        preset: Name of the preset.
+        changes: Dotted path in the method to value, such as ``{"optimizer.lr": 0.05}``.
+        settings: Other fields of :class:`Stylization`.
+
+    Raises:
+        ConfigError: An unknown name, or a value of the wrong type or out of range.
+    """
+    base = load_preset(preset)
+    method = assign(Optimization, base.method, changes or {})
+    return build(Stylization, {"preset": preset, "working_size": base.size, "method": method, **settings})
+
+
+def blend_weights(blend: Sequence[float] | None, num_styles: int) -> tuple[float, ...]:
+    """The weight of each painting, scaled to sum to 1.
+
+    Raises:
+        ConfigError: There are not as many weights as paintings, or they are all zero.
+    """
+    weights = tuple(blend) if blend is not None else (1.0,) * num_styles
+    if len(weights) != num_styles:
+        raise ConfigError(
+            f"blend has {len(weights)} weights for {num_styles} style pictures; give one for each"
+        )
+    if sum(weights) <= 0:
+        raise ConfigError("blend weights are all zero; at least one must be above 0")
+    return tuple(weight / sum(weights) for weight in weights)
+
+
+def _result_size(content: Picture, how: Stylization) -> tuple[int, int]:
+    own = max(content.height, content.width)
+    return fit(content.height, content.width, how.size or min(own, how.working_size))
+
+
+def stylize_pictures(
+    content: Picture,
+    styles: Sequence[Picture],
+    how: Stylization,
+    *,
+    start: Picture | None = None,
+    checkpoints: Checkpoints | None = None,
+    on_progress: OnProgress = silent,
+    cancelled: Callable[[], bool] = never,
+) -> Result:
+    """Stylizes pictures in memory.
+
+    Args:
+        content: The photograph; its alpha and profile go to the result.
+        styles: The paintings; transparent parts are taken as white.
+        how: Settings, from :func:`stylization`.
+        start: The picture to start from, for the initialisation ``picture``.
+        checkpoints: Where to save and what to go on from.
+        on_progress: Told of every step.
+        cancelled: Asked before every step.
+
+    Raises:
+        ConfigError: Settings that do not fit together or do not fit the pictures.
+        WeightsError: The backbone's weights are missing, broken, or lack a layer.
+        Cancelled: Cancelled before there was anything to return.
+    """
+    blend = blend_weights(how.blend, len(styles))
+    size = _result_size(content, how)
+    if cancelled():
+        raise Cancelled("interrupted before the first step")
+    with computing_threads(how.threads):
+        device = choose_device(how.device)
+        backbone = build_backbone(how.method.backbone, seed=how.seed).to(device)
+        stylizer = OptimizationStylizer(
+            how.method,
+            backbone,
+            precision=choose_precision(how.precision, device),
+            strength=how.strength,
+            seed=how.seed,
+        )
+        record = {
+            "stylization": to_mapping(how),
+            "pictures": {
+                "content": _fingerprint(content),
+                "styles": [_fingerprint(style) for style in styles],
+                "start": None if start is None else _fingerprint(start),
+            },
+            "weights": {"source": backbone.source, "sha256": backbone.weights_sha256},
+            **machine_record(device),
+        }
+        outcome = stylizer(
+            content.pixels,
+            [style.over().pixels for style in styles],
+            blend=blend,
+            size=size,
+            start=None if start is None else start.pixels,
+            checkpoints=_with_fingerprint(checkpoints, record),
+            on_progress=on_progress,
+            cancelled=cancelled,
+        )
+    return _result(outcome, content, how, record)
+
+
+def _with_fingerprint(checkpoints: Checkpoints | None, record: Mapping[str, Any]) -> Checkpoints | None:
+    """What a run to be continued must agree in: what was asked for, and of what."""
+    if checkpoints is None:
+        return None
+    settled = {key: value for key, value in record["stylization"].items() if key not in ("device", "threads")}
+    prints = {**settled, "picture": record["pictures"], "weights file": record["weights"]}
+    return Checkpoints(
+        save_to=checkpoints.save_to,
+        resume_from=checkpoints.resume_from,
+        every_s=checkpoints.every_s,
+        fingerprint=prints,
+    )
+
+
+def _fingerprint(picture: Picture) -> str:
+    """Hash of the pixels, whatever file they came from."""
+    return hashlib.sha256(picture.pixels.contiguous().numpy().tobytes()).hexdigest()
+
+
+def _result(outcome: Outcome, content: Picture, how: Stylization, record: Mapping[str, Any]) -> Result:
+    pixels = outcome.pixels
+    if how.upsample:
+        pixels = resize(pixels[None], (content.height, content.width))[0].clamp(0, 1)
+    alpha = content.alpha
+    if alpha is not None:
+        alpha = resize(alpha[None], (pixels.shape[1], pixels.shape[2]))[0].clamp(0, 1)
+    picture = Picture(pixels=pixels, alpha=alpha, icc=content.icc, exif=content.exif, name=content.name)
+    return Result(
+        picture=picture, history=outcome.history, interrupted=outcome.interrupted, record=dict(record)
+    )
+
+
+def run_stylize(
+    job: StylizeJob, *, on_progress: OnProgress = silent, cancelled: Callable[[], bool] = never
+) -> Result:
+    """Reads, stylizes, writes.
+
+    Raises:
+        ImageError: A picture cannot be read.
+        ConfigError: Settings that do not fit together; files that would overwrite an input.
+        WeightsError: The backbone's weights are missing, broken, or lack a layer.
+        VelaturaError: A file cannot be written.
+    """
+    inputs = [Path(path) for path in (job.content, *job.styles, *([job.start] if job.start else []))]
+    writer = Writer(job.saving, output=Path(job.output), inputs=inputs)
+    content = read_picture(job.content)
+    styles = [read_picture(path) for path in job.styles]
+    writer.check(profile=content.icc)
+    result = stylize_pictures(
+        content,
+        styles,
+        job.stylization,
+        start=None if job.start is None else read_picture(job.start),
+        checkpoints=writer.checkpoints(),
+        on_progress=writer.with_previews(on_progress, name=content.name),
+        cancelled=cancelled,
+    )
+    notes = tuple(note for picture in (content, *styles) for note in picture.notes)
+    return replace(result, notes=notes + writer.write(result, to_mapping(job)))

@@ -1,0 +1,38 @@
+"""Changing the size of pictures: how large, and how."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional
+
+__all__ = ["fit", "resize"]
+
+
+def fit(height: int, width: int, long_edge: int) -> tuple[int, int]:
+    """The size with the same aspect whose longer edge is ``long_edge`` pixels.
+
+    Args:
+        height: Rows.
+        width: Columns.
+        long_edge: Longer edge of the result; the shorter is rounded and at least 1.
+
+    Returns:
+        Height and width.
+    """
+    scale = long_edge / max(height, width)
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bicubic resampling, low-passed before it is made smaller, so that no pattern appears.
+
+    Args:
+        image: ``(B, C, H, W)``.
+        size: Height and width of the result.
+
+    Returns:
+        ``(B, C, *size)``. Cubic weights overshoot at edges: values may leave the input's range.
+    """
+    if tuple(image.shape[-2:]) == size:
+        return image.clone()
+    return functional.interpolate(image, size, mode="bicubic", align_corners=False, antialias=True)

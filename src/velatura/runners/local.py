@@ -1,0 +1,27 @@
+"""Jobs in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from velatura.core.progress import OnProgress, never, silent
+from velatura.jobs.result import Result
+from velatura.jobs.stylize import StylizeJob, run_stylize
+
+__all__ = ["run"]
+
+
+def run(
+    job: StylizeJob, *, on_progress: OnProgress = silent, cancelled: Callable[[], bool] = never
+) -> Result:
+    """Runs a job to its end.
+
+    Args:
+        job: What to do; a frozen value that can be sent elsewhere.
+        on_progress: Told of every step.
+        cancelled: Asked before every step; the best picture so far is then written.
+
+    Raises:
+        VelaturaError: The job cannot be done; the subclass says whose fault it is.
+    """
+    return run_stylize(job, on_progress=on_progress, cancelled=cancelled)
