@@ -1,0 +1,139 @@
+"""What every registered loss promises."""
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from velatura.losses import losses
+
+FORMATS = [torch.contiguous_format, torch.channels_last]
+
+
+def _features(seed, batch=1, size=(6, 5), dtype=torch.float64):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(batch, 3, *size, generator=generator, dtype=dtype)
+
+
+def _own(loss):
+    """Features with a target taken from them; flat where there is nothing to match."""
+    features = _features(1)
+    return features if loss.target(features) else torch.full_like(features, 0.5)
+
+
+@pytest.mark.parametrize("name", losses)
+def test_is_zero_at_its_own_target(name):
+    loss = losses[name]()
+    features = _own(loss)
+    assert loss.forward(features, loss.target(features)).abs().item() < 1e-9
+
+
+@pytest.mark.parametrize("name", losses)
+def test_is_positive_elsewhere(name):
+    loss = losses[name]()
+    assert loss.forward(_features(2), loss.target(_features(1))).item() > 1e-6
+
+
+@pytest.mark.parametrize("name", losses)
+def test_gives_one_value_for_each_sample(name):
+    loss = losses[name]()
+    batch, target = _features(2, batch=3), loss.target(_features(1))
+    found = loss.forward(batch, target)
+    assert found.shape == (3,)
+    assert_close(found, torch.cat([loss.forward(sample[None], target) for sample in batch]))
+
+
+@pytest.mark.parametrize("name", losses)
+@pytest.mark.parametrize("memory_format", FORMATS)
+def test_has_a_finite_gradient_that_is_not_zero(name, memory_format):
+    loss = losses[name]()
+    features = _features(2).contiguous(memory_format=memory_format).requires_grad_()
+    loss.forward(features, loss.target(_features(1))).sum().backward()
+    assert features.grad.isfinite().all()
+    assert features.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize("name", losses)
+def test_has_a_finite_gradient_at_its_own_target_and_on_flat_features(name):
+    loss = losses[name]()
+    own = _own(loss)
+    for at in (own, torch.full_like(own, 0.5)):
+        features = at.clone().requires_grad_()
+        loss.forward(features, loss.target(own)).sum().backward()
+        assert features.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("name", losses)
+def test_descent_lowers_it_tenfold(name):
+    loss = losses[name]()
+    features = _features(2).requires_grad_()
+    target = loss.target(_features(1))
+    optimizer = torch.optim.Adam([features], lr=0.05)
+    start = loss.forward(features, target).item()
+    for _ in range(100):
+        optimizer.zero_grad()
+        loss.forward(features, target).sum().backward()
+        optimizer.step()
+    assert loss.forward(features, target).item() < 0.1 * start
+
+
+@pytest.mark.parametrize("name", losses)
+def test_does_not_depend_on_the_memory_format(name):
+    loss = losses[name]()
+    features, target = _features(2), loss.target(_features(1))
+    last = features.contiguous(memory_format=torch.channels_last)
+    assert_close(loss.forward(last, target), loss.forward(features, target))
+
+
+@pytest.mark.parametrize("name", losses)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_is_computed_in_float32_at_least(name, dtype):
+    loss = losses[name]()
+    features, wanted = _features(2).to(dtype), _features(1).to(dtype)
+    found = loss.forward(features, loss.target(wanted))
+    with torch.autocast("cpu", torch.bfloat16):
+        cast = loss.forward(features, loss.target(wanted))
+    double = loss.forward(features.double(), loss.target(wanted.double()))
+    assert found.dtype == cast.dtype == torch.float32
+    assert double.dtype == torch.float64
+    assert_close(found.double(), double, rtol=1e-3, atol=1e-6)
+    assert_close(cast, found, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", losses)
+def test_a_blend_with_all_weight_on_one_is_that_one(name):
+    loss = losses[name]()
+    one, other = loss.target(_features(1)), loss.target(_features(2))
+    assert_close(loss.blend([one, other], [1.0, 0.0]), one)
+    assert_close(loss.blend([one, other], [0.0, 1.0]), other)
+    assert_close(loss.blend([one, one], [0.3, 0.7]), one)
+
+
+@pytest.mark.parametrize("name", losses)
+def test_a_mask_of_ones_changes_nothing(name):
+    loss = losses[name]()
+    features, wanted = _features(2), _features(1)
+    ones = torch.ones(1, 1, 6, 5, dtype=torch.float64)
+    masked = loss.forward(features, loss.target(wanted, ones), ones)
+    assert_close(masked, loss.forward(features, loss.target(wanted)))
+
+
+@pytest.mark.parametrize("name", losses)
+def test_a_mask_hides_what_it_gives_no_weight(name):
+    loss = losses[name]()
+    mask = torch.ones(1, 1, 6, 5, dtype=torch.float64)
+    mask[..., 3:] = 0
+    features, target = _features(2), loss.target(_features(1))
+    changed = features.clone()
+    changed[..., 3:] = 7
+    assert_close(loss.forward(changed, target, mask), loss.forward(features, target, mask))
+
+
+@pytest.mark.parametrize("name", losses)
+def test_is_stateless(name):
+    loss = losses[name]()
+    features, target = _features(2), loss.target(_features(1))
+    before = {key: value.clone() for key, value in target.items()}
+    first = loss.forward(features, target)
+    loss.forward(_features(3), loss.target(_features(4)))
+    assert_close(loss.forward(features, target), first, rtol=0, atol=0)
+    assert_close(target, before, rtol=0, atol=0)

@@ -1,0 +1,135 @@
+"""A part is one file: once registered, the contract tests cover it and catch what is wrong with it."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TOYS = '''
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from annotated_types import Ge, Gt
+from torch import Tensor
+
+from velatura.core.config import Setting
+from velatura.initializations import Initialization, Sources, initializations
+from velatura.losses import Loss, Target, losses
+from velatura.losses.base import statistic
+from velatura.ops.moments import channel_moments
+from velatura.optimizers import CanvasOptimizer, ImageOptimizer, optimizers
+
+
+@losses.register("toy_brightness")
+@dataclass(frozen=True, kw_only=True)
+class Brightness(Loss):
+    """Squared error of the channels' means."""
+
+    gain: Annotated[float, Gt(0), Setting("Factor on the error")] = 1.0
+
+    def target(self, features: Tensor, mask: Tensor | None = None) -> Target:
+        return {"mean": channel_moments(features, mask)[0]}
+
+    def forward(self, features: Tensor, target: Target, mask: Tensor | None = None) -> Tensor:
+        mean = channel_moments(features, mask)[0]
+        return self.gain * (mean - statistic(target, "mean", like=mean)).square().sum(dim=1)
+
+
+@losses.register("toy_wrong")
+@dataclass(frozen=True, kw_only=True)
+class Wrong(Brightness):
+    """One more than it should be."""
+
+    def forward(self, features: Tensor, target: Target, mask: Tensor | None = None) -> Tensor:
+        return 1 + super().forward(features, target, mask)
+
+
+@optimizers.register("toy_descent")
+@dataclass(frozen=True, kw_only=True)
+class Descent(ImageOptimizer):
+    """Gradient descent, which remembers nothing."""
+
+    lr: Annotated[float, Gt(0), Setting("Step size")] = 1.0
+
+    def build(self, canvas: Tensor) -> CanvasOptimizer:
+        return Steps(canvas, self.lr)
+
+
+class Steps(CanvasOptimizer):
+    _entries = ()
+    _pixels = frozenset()
+
+    def __init__(self, canvas, lr):
+        self.lr = lr
+        super().__init__(canvas)
+
+    def _on(self, canvas):
+        return torch.optim.SGD([canvas], lr=self.lr)
+
+    def _memory(self):
+        return {}
+
+    def _remember(self, memory):
+        raise AssertionError("there is nothing to remember")
+
+    def _resized(self, memory, size):
+        raise AssertionError("there is nothing to resize")
+
+
+@initializations.register("toy_black")
+@dataclass(frozen=True, kw_only=True)
+class Black(Initialization):
+    """Black everywhere."""
+
+    level: Annotated[float, Ge(0), Setting("Brightness")] = 0.0
+
+    def draw_from(self, sources: Sources) -> Tensor:
+        return torch.full_like(sources.content, self.level)
+'''
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
+    """Outcome of each contract test that names a toy part: ``{"toy_black": {"PASSED"}, ...}``."""
+    folder = tmp_path_factory.mktemp("plugin")
+    (folder / "toy_plugin.py").write_text(TOYS)
+    contracts = Path(__file__).parent / "contracts"
+    options = ["-p", "toy_plugin", "-p", "no:cacheprovider", "-k", "toy", "-rA", "-q", "--no-header"]
+    path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", str(contracts), *options],
+        cwd=Path(__file__).parents[1],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    found: dict[str, set[str]] = {}
+    for outcome, test, part in re.findall(r"^(PASSED|FAILED) \S+::(\w+)\[\S*(toy_\w+)", run.stdout, re.M):
+        found.setdefault(part, set()).add(f"{outcome} {test}")
+    assert found, run.stdout + run.stderr
+    return found
+
+
+@pytest.mark.parametrize(
+    ("part", "test"),
+    [
+        ("toy_brightness", "test_is_zero_at_its_own_target"),
+        ("toy_descent", "test_a_saved_and_restored_state_continues_to_the_bit"),
+        ("toy_black", "test_the_same_seed_draws_the_same_canvas"),
+    ],
+)
+def test_the_contracts_cover_a_new_part(outcomes, part, test):
+    assert f"PASSED {test}" in outcomes[part]
+    assert "PASSED test_builds_from_defaults_and_round_trips" in outcomes[part]
+    assert not {outcome for outcome in outcomes[part] if outcome.startswith("FAILED")}
+
+
+def test_the_contracts_catch_a_part_that_is_wrong(outcomes):
+    assert "FAILED test_is_zero_at_its_own_target" in outcomes["toy_wrong"]
+    assert "PASSED test_has_a_finite_gradient_that_is_not_zero" in outcomes["toy_wrong"]
