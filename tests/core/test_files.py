@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from velatura.core.errors import VelaturaError
-from velatura.core.files import atomic_path, sha256_file
+from velatura.core.files import atomic_path, check_writable, sha256_file
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -54,7 +54,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
     try:
-        message = r"^cannot write .*out: the file would be larger than"
+        message = r"^cannot write .*out': the file would be larger than"
         with pytest.raises(VelaturaError, match=message), atomic_path(tmp_path / "out") as temporary:
             temporary.write_bytes(bytes(5000))
     finally:
@@ -65,10 +65,10 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path):
 @pytest.mark.parametrize(
     ("code", "line"),
     [
-        (errno.ENOSPC, "cannot write {}: the disk is full"),
-        (errno.EROFS, "cannot write {}: the disk is read-only"),
-        (errno.EACCES, "cannot write {}: permission denied"),
-        (errno.EIO, "cannot write {}: Input/output error"),
+        (errno.ENOSPC, "cannot write '{}': the disk is full"),
+        (errno.EROFS, "cannot write '{}': the disk is read-only"),
+        (errno.EACCES, "cannot write '{}': permission denied"),
+        (errno.EIO, "cannot write '{}': Input/output error"),
     ],
 )
 def test_a_failing_rename_is_one_line_and_keeps_the_old_file(tmp_path, monkeypatch, code, line):
@@ -107,6 +107,24 @@ def test_a_file_in_place_of_a_folder_is_one_line(tmp_path, name):
     (tmp_path / "a").touch()
     with pytest.raises(VelaturaError, match="a part of the path is a file"), atomic_path(tmp_path / name):
         pass
+
+
+def test_what_can_be_written_passes_the_check_and_is_not_made(tmp_path):
+    (tmp_path / "old").touch()
+    check_writable(tmp_path / "old")
+    check_writable(tmp_path / "a" / "b" / "new")
+    assert [f.name for f in tmp_path.iterdir()] == ["old"]
+
+
+def test_what_cannot_be_written_fails_the_check(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    with pytest.raises(VelaturaError, match="it is a folder"):
+        check_writable(tmp_path)
+    with pytest.raises(VelaturaError, match="a part of the path is a file"):
+        check_writable(tmp_path / "file" / "new")
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # Root may write everywhere.
+    with pytest.raises(VelaturaError, match="permission denied"):
+        check_writable(tmp_path / "a" / "new")
 
 
 def test_a_link_is_followed(tmp_path):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from velatura.core.errors import VelaturaError
 
-__all__ = ["atomic_path", "sha256_file"]
+__all__ = ["atomic_path", "check_writable", "sha256_file"]
 
 _REASONS = {
     errno.ENOSPC: "the disk is full",
@@ -47,9 +47,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f".{secrets.token_hex(6)}.tmp{target.suffix}")
     try:
-        if target.exists() and not target.is_file():
-            kind = "a folder" if target.is_dir() else "no ordinary file"
-            raise VelaturaError(f"cannot write {path}: it is {kind}; name a file")
+        _check_kind(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         # Not tempfile: it creates files that only their owner may read.
         temporary.touch(exist_ok=False)
@@ -60,11 +58,36 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         if error.filename is not None and Path(error.filename) not in _own_paths(temporary):
             raise
         reason = _REASONS.get(error.errno or 0, error.strerror or type(error).__name__)
-        raise VelaturaError(f"cannot write {path}: {reason}") from error
+        raise VelaturaError(f"cannot write {os.fspath(path)!r}: {reason}") from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
     _flush_folder(target.parent)
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Refuses a path that ``atomic_path`` would refuse, before any work is done for it.
+
+    Whether the disk has room is not known before writing.
+
+    Raises:
+        VelaturaError: ``path`` is a folder or a device, or its folder cannot be written to.
+    """
+    _check_kind(path)
+    folder = Path(os.path.realpath(path)).parent
+    while not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir():
+        raise VelaturaError(f"cannot write {os.fspath(path)!r}: {_REASONS[errno.ENOTDIR]}")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise VelaturaError(f"cannot write {os.fspath(path)!r}: {_REASONS[errno.EACCES]}")
+
+
+def _check_kind(path: str | os.PathLike[str]) -> None:
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        kind = "a folder" if target.is_dir() else "no ordinary file"
+        raise VelaturaError(f"cannot write {os.fspath(path)!r}: it is {kind}; name a file")
 
 
 def _own_paths(temporary: Path) -> set[Path]:

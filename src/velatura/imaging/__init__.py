@@ -1,0 +1,18 @@
+"""Pictures: reading them, writing them, and what they are in between."""
+
+from velatura.imaging.picture import Picture, PictureSource, WriteOptions
+from velatura.imaging.read import MAX_BYTES, MAX_PIXELS, READABLE, read_picture
+from velatura.imaging.write import WRITABLE, check_target, write_picture
+
+__all__ = [
+    "MAX_BYTES",
+    "MAX_PIXELS",
+    "READABLE",
+    "WRITABLE",
+    "Picture",
+    "PictureSource",
+    "WriteOptions",
+    "check_target",
+    "read_picture",
+    "write_picture",
+]
