@@ -3,10 +3,23 @@
 import os
 from pathlib import Path
 
+# Before torch is imported, and for every process that a test starts: tests run side by side.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 import torch
 
 torch.set_num_threads(1)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--whole", action="store_true", help="run the slow tests in full")
+
+
+@pytest.fixture
+def whole(request: pytest.FixtureRequest) -> bool:
+    """Whether slow tests run in full; in a reduced form otherwise."""
+    return bool(request.config.getoption("--whole"))
 
 
 @pytest.fixture(scope="session")
