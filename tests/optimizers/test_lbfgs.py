@@ -135,6 +135,20 @@ def test_pairs_without_positive_curvature_are_dropped():
     assert (rescaled["ro"] > 0).all()
 
 
+def test_gradients_before_and_after_a_change_of_size_are_no_pair():
+    canvas = _canvas()
+    optimizer, valley = LBFGS().build(canvas), Valley(canvas)
+    for _ in range(5):
+        optimizer.step(valley)
+    larger = _canvas((8, 8))
+    optimizer.rescale(larger)
+    kept = len(optimizer.state()["ro"])
+    optimizer.step(Valley(larger))
+    assert len(optimizer.state()["ro"]) == kept
+    optimizer.step(Valley(larger))
+    assert len(optimizer.state()["ro"]) == kept + 1
+
+
 def test_without_a_pair_it_starts_anew():
     canvas = _canvas()
     optimizer = LBFGS().build(canvas)

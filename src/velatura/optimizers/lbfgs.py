@@ -109,7 +109,8 @@ class _LBFGSSteps(CanvasOptimizer):
             "t": float(memory["t"]),
             "d": memory["d"].reshape(-1),
             "prev_flat_grad": memory["prev_flat_grad"].reshape(-1),
-            **{key: list(memory[key].flatten(1)) for key in ("old_dirs", "old_stps")},
+            # Each pair owns its memory, which is free once the pair is the oldest.
+            **{key: [row.flatten().clone() for row in memory[key]] for key in ("old_dirs", "old_stps")},
             "ro": list(memory["ro"]),
             "H_diag": memory["H_diag"],
         }
@@ -131,8 +132,7 @@ class _LBFGSSteps(CanvasOptimizer):
         still = torch.zeros_like(steps[0])
         return {
             **memory,
-            # A last step of zero: the gradients before and after a change of size are no pair.
-            "t": torch.zeros_like(memory["t"]),
+            # As if the last step had been zero: the gradients before and after a change of size are no pair.
             "d": still,
             "prev_flat_grad": still.clone(),
             "old_dirs": changes,
