@@ -157,7 +157,10 @@ class Server(http.server.ThreadingHTTPServer):
         ranges: Whether it honours ``Range``.
         cuts: For each of the next answers, how many bytes of its body come before the connection ends.
         refusals: Statuses to answer to the next requests.
+        etags: Whether it sends one.
+        weak: Whether its ETag is a weak one.
         asked: Path and range of each request so far.
+        conditions: The ``If-Range`` of each request so far.
         pause_s: Waits so long before each answer.
     """
 
@@ -168,9 +171,11 @@ class Server(http.server.ThreadingHTTPServer):
         self.files = {}
         self.ranges = True
         self.etags = True
+        self.weak = False
         self.cuts = []
         self.refusals = []
         self.asked = []
+        self.conditions = []
         self.pause_s = 0.0
         self.quiet = threading.Event()
 
@@ -190,6 +195,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         server, content = self.server, self.server.files.get(self.path)
         server.asked.append((self.path, self.headers["Range"]))
+        server.conditions.append(self.headers["If-Range"])
         server.quiet.wait(server.pause_s)
         if server.refusals:
             return self.send_error(server.refusals.pop(0))
@@ -212,7 +218,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         # Only answers with more than the first byte are cut: the first byte is how a client knocks.
         cut = server.cuts.pop(0) if server.cuts and len(body) > 1 else len(body)
         if server.etags:
-            self.send_header("ETag", etag)
+            self.send_header("ETag", f"W/{etag}" if server.weak else etag)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         return self.write(body[:cut])

@@ -262,12 +262,15 @@ def test_a_pickle_of_something_else_is_refused(tmp_path, content, complaint):
 
 
 def test_a_missing_file_a_folder_and_an_empty_file(tmp_path):
-    with pytest.raises(WeightsError, match=r"no weights file .*absent.pth$"):
+    with pytest.raises(WeightsError, match=r"cannot read weights .*absent\.pth: No such file"):
         load_weights(tmp_path / "absent.pth")
-    with pytest.raises(WeightsError, match=r"it is a folder"):
+    with pytest.raises(WeightsError, match=f"weights {tmp_path.name}: it is a folder; name a file"):
         load_weights(tmp_path)
+    os.mkfifo(tmp_path / "pipe.pth")
+    with pytest.raises(WeightsError, match=r"weights pipe\.pth: it is no ordinary file; name a file"):
+        load_weights(tmp_path / "pipe.pth")
     (tmp_path / "empty.pth").touch()
-    with pytest.raises(WeightsError, match=r"weights empty.pth: the file is empty"):
+    with pytest.raises(WeightsError, match=r"weights empty\.pth: the file is empty"):
         load_weights(tmp_path / "empty.pth")
 
 
@@ -306,6 +309,17 @@ def test_a_file_of_a_later_version_asks_for_an_update(tmp_path):
 def test_a_misspelled_convention_names_the_file(tmp_path):
     with pytest.raises(WeightsError, match=r"weights net\.safetensors: its metadata says pooling 'avg'"):
         load_weights(vgg_file(tmp_path, **{"velatura.pooling": "avg"}))
+
+
+def test_an_archive_of_many_disks_is_refused(tmp_path):
+    file = tmp_path / "net.pth"
+    torch.save(conv(), file)
+    content = bytearray(file.read_bytes())
+    locator = content.rindex(b"PK\x06\x07")
+    content[locator + 16] = 9  # of so many disks, says the end of the archive
+    file.write_bytes(content)
+    with pytest.raises(WeightsError, match=r"weights net\.pth: damaged"):
+        load_weights(file, preprocessing="torchvision")
 
 
 @pytest.mark.parametrize("kind", ["archive", "legacy", "safetensors"])

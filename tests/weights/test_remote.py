@@ -136,9 +136,17 @@ def test_a_redirection_away_from_https_is_refused(server, monkeypatch):
         probe(f"{server.base}/net.bin")
 
 
-def test_a_weak_etag_vouches_for_nothing(server, url, monkeypatch):
-    monkeypatch.setattr(remote, "_validator", lambda _: "")
+def test_each_piece_is_asked_for_on_condition_that_the_file_is_the_same(server, url):
+    found = probe(url)
+    server.cuts = [10]
+    received(found, 0, 99)
+    assert server.conditions == [None, found.validator, found.validator]
+
+
+def test_a_weak_etag_is_no_condition(server, url):
+    server.weak = True
     found = probe(url)
     assert found.validator == ""
     server.cuts = [10]
     assert received(found, 0, 99) == CONTENT[:99]
+    assert server.conditions == [None, None, None]

@@ -1,3 +1,4 @@
+import errno
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from safetensors.torch import save
 
 from velatura.core.errors import ConfigError, WeightsError
 from velatura.weights import load_weights, resolve
+from velatura.weights.catalogue import catalogue
 from velatura.weights.places import cache_folder, find, kept_names
 
 
@@ -80,6 +82,17 @@ def test_a_given_folder_that_is_none_is_not_passed_over(tmp_path, monkeypatch):
         resolve("vgg19")
 
 
+def test_a_folder_that_may_not_be_read_is_named(monkeypatch):
+    def refuse(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+    with pytest.raises(WeightsError, match=r"cannot look for weights in .*: Permission denied"):
+        resolve("vgg19")
+    with pytest.raises(WeightsError, match=r"cannot read weights nets/vgg19: Permission denied"):
+        resolve("nets/vgg19")
+
+
 def test_imported_weights_have_a_name_too():
     file = touched(cache_folder(), "my-net.safetensors")
     touched(cache_folder(), "vgg19.safetensors")
@@ -112,6 +125,7 @@ def test_what_ships_is_in_the_package():
     if shipped.exists():
         assert resolve("vgg19-slim") == shipped
         assert find("vgg19-slim").place == "shipped"
+        assert load_weights(shipped).licence == catalogue()["vgg19-slim"].licence
     else:
         with pytest.raises(
             WeightsError, match=r"vgg19-slim ships with Velatura, but vgg19-slim.safetensors is not in it"

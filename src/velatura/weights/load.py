@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import stat
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -38,6 +39,10 @@ MAX_FILE_BYTES: Final = 2 * 2**30
 """The largest published file, VGG-19 with its classifier, is 0.54 GiB."""
 
 _MAX_KEPT_BYTES: Final = 2**30
+
+_ARCHIVE: Final = b"PK\x03\x04"
+_PICKLE: Final = b"\x80\x02"
+"""Protocol 2 opens every pickle that torch has written before it wrote archives."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -98,11 +103,11 @@ def load_weights(path: str | os.PathLike[str], *, preprocessing: Preprocessing |
             tensors, a NaN or an infinity, does not say its preprocessing, or contradicts the one given.
     """
     path = Path(path)
-    _check_file(path)
     try:
+        _check_file(path)
         sha256 = sha256_file(path)
         official = _official(path, sha256)
-        tensors, metadata = _read_pickle(path) if _is_torch_file(path) else _read_safetensors(path)
+        tensors, metadata = _read(path)
         return _weights(path, sha256, official, tensors, metadata, preprocessing)
     except OSError as error:
         raise WeightsError(f"cannot read weights {path}: {error.strerror or error}") from error
@@ -148,12 +153,13 @@ def _weights(
 
 
 def _check_file(path: Path) -> None:
-    if not path.is_file():
-        raise WeightsError(f"no weights file {path}" + ("; it is a folder" if path.is_dir() else ""))
-    size = path.stat().st_size
-    if not 0 < size <= MAX_FILE_BYTES:
-        problem = "is empty" if size == 0 else f"has {size} bytes, more than the {MAX_FILE_BYTES} allowed"
-        raise WeightsError(f"weights {path.name}: the file {problem}")
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise WeightsError(f"it is {'a folder' if path.is_dir() else 'no ordinary file'}; name a file")
+    if status.st_size == 0:
+        raise WeightsError("the file is empty")
+    if status.st_size > MAX_FILE_BYTES:
+        raise WeightsError(f"the file has {status.st_size} bytes, more than the {MAX_FILE_BYTES} allowed")
 
 
 def _official(path: Path, sha256: str) -> CatalogueEntry | None:
@@ -168,12 +174,13 @@ def _official(path: Path, sha256: str) -> CatalogueEntry | None:
     return official_entry(sha256)
 
 
-def _is_torch_file(path: Path) -> bool:
-    if zipfile.is_zipfile(path):
-        return True
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata of a file, whose first bytes tell its kind."""
     with path.open("rb") as file:
-        # Protocol 2 opens every pickle that torch has written before it wrote archives.
-        return file.read(2) == b"\x80\x02"
+        opening = file.read(len(_ARCHIVE))
+    if opening == _ARCHIVE or opening.startswith(_PICKLE):
+        return _read_pickle(path, archive=opening == _ARCHIVE), {}
+    return _read_safetensors(path)
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -186,8 +193,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         ) from error
 
 
-def _read_pickle(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    archive = zipfile.is_zipfile(path)
+def _read_pickle(path: Path, *, archive: bool) -> dict[str, Tensor]:
     try:
         if archive:
             _check_archive(path)
@@ -203,7 +209,7 @@ def _read_pickle(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise WeightsError(
             f"damaged or no weights file: {_one_line(error)}; fetch or copy it again"
         ) from error
-    return _state_dict(content), {}
+    return _state_dict(content)
 
 
 def _check_archive(path: Path) -> None:

@@ -48,18 +48,19 @@ def find(name: str) -> Found | None:
     cache, in this order.
 
     Raises:
-        WeightsError: ``VELATURA_WEIGHTS`` names no folder.
+        WeightsError: ``VELATURA_WEIGHTS`` names no folder, or one of the folders may not be read.
     """
     entry = catalogue().get(name)
     slim = f"{name}.safetensors"
     published = tuple(entry.files) if entry else ()
     for place, folder in _folders():
         files = {"shipped": (slim,), "torch hub": published}.get(place, (slim, *published))
-        if place == "shipped" and not (entry and entry.shipped):
-            continue
-        for file in files:
-            if (folder / file).is_file():
-                return Found(path=folder / file, place=place)
+        try:
+            path = next((folder / file for file in files if (folder / file).is_file()), None)
+        except OSError as error:
+            raise WeightsError(f"cannot look for weights in {folder}: {error.strerror or error}") from error
+        if path is not None:
+            return Found(path=path, place=place)
     return None
 
 

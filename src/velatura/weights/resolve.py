@@ -40,10 +40,7 @@ def resolve(
         WeightsError: The file is not here and is not fetched; the message says where to get it.
     """
     if not isinstance(name_or_path, str) or _is_path(name_or_path):
-        path = Path(name_or_path)
-        if not path.is_file():
-            raise WeightsError(f"no weights file {path}" + ("; it is a folder" if path.is_dir() else ""))
-        return path
+        return _existing(Path(name_or_path))
     found = find(name_or_path)
     if found is not None:
         return found.path
@@ -61,6 +58,15 @@ def resolve(
     from velatura.weights.fetch import fetch as fetch_entry
 
     return fetch_entry(entry, on_progress=on_progress, on_note=on_note)
+
+
+def _existing(path: Path) -> Path:
+    try:
+        if not path.is_file():
+            raise WeightsError(f"no weights file {path}" + ("; it is a folder" if path.is_dir() else ""))
+    except OSError as error:
+        raise WeightsError(f"cannot read weights {path}: {error.strerror or error}") from error
+    return path
 
 
 def _is_path(text: str) -> bool:
