@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -34,8 +34,9 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 CAFFE_MEAN_BGR = (103.939, 116.779, 123.68)
 
 # What average and L2 pooling must be multiplied by so that the activations above them keep the
-# size that max pooling gives them (K. Crowson, style-transfer-pytorch, measured on VGG-19).
-_POOLING_GAIN: Mapping[str, float] = {"max": 1.0, "average": 2.0, "l2": 0.78}
+# size that max pooling gives them (K. Crowson, style-transfer-pytorch, for VGG-19's 2x2 windows).
+# Its L2 pooling is the root of the sum, twice the root of the mean: 1.56 here is 0.78 there.
+_POOLING_GAIN: Mapping[Pooling, float] = {"max": 1.0, "average": 2.0, "l2": 1.56}
 
 
 class Preprocessing(nn.Module):
@@ -70,8 +71,12 @@ class Preprocessing(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """The network's input, ``(B, 3, H, W)``, from an image ``(B, 3, H, W)`` in [0, 1]."""
-        weight = self.matrix[:, :, None, None].to(image.dtype)
-        return functional.conv2d(image, weight, self.offset.to(image.dtype))
+        weight, offset = self.matrix[:, :, None, None].to(image.dtype), self.offset.to(image.dtype)
+        if not torch.amp.is_autocast_available(image.device.type):
+            return functional.conv2d(image, weight, offset)
+        # Not under autocast: rounding the pixels as well raises bfloat16's error by half.
+        with torch.autocast(image.device.type, enabled=False):
+            return functional.conv2d(image, weight, offset)
 
 
 class Pool(nn.Module):
@@ -82,28 +87,43 @@ class Pool(nn.Module):
             root of the mean square, between the two.
         size: Edge of the window.
         stride: Step of the window.
+        padding: Rows and columns beyond each edge, which no kind of pooling counts.
         ceil_mode: Count a window that hangs over the edge.
         rescale: Multiply so that activations keep the size that max pooling gives them.
     """
 
     def __init__(
-        self, kind: Pooling, *, size: int, stride: int, ceil_mode: bool = False, rescale: bool = False
+        self,
+        kind: Pooling,
+        *,
+        size: int,
+        stride: int,
+        padding: int = 0,
+        ceil_mode: bool = False,
+        rescale: bool = False,
     ) -> None:
         super().__init__()
-        self.kind, self.size, self.stride, self.ceil_mode = kind, size, stride, ceil_mode
+        self.kind, self.size, self.stride, self.padding = kind, size, stride, padding
+        self.ceil_mode = ceil_mode
         self.gain = _POOLING_GAIN[kind] if rescale else 1.0
 
     def forward(self, features: Tensor) -> Tensor:
         """``(B, C, H, W)`` to ``(B, C, H / stride, W / stride)``."""
-        window = {"kernel_size": self.size, "stride": self.stride, "ceil_mode": self.ceil_mode}
         if self.kind == "max":
-            pooled = functional.max_pool2d(features, **window)
+            pooled = functional.max_pool2d(
+                features, self.size, self.stride, self.padding, ceil_mode=self.ceil_mode
+            )
         elif self.kind == "average":
-            pooled = functional.avg_pool2d(features, **window)
+            pooled = self._mean(features)
         else:
             # The offset keeps the gradient finite where a window is all zeros.
-            pooled = functional.avg_pool2d(features.square(), **window).add(1e-8).sqrt()
+            pooled = self._mean(features.square()).add(1e-8).sqrt()
         return pooled if self.gain == 1 else pooled * self.gain
+
+    def _mean(self, features: Tensor) -> Tensor:
+        return functional.avg_pool2d(
+            features, self.size, self.stride, self.padding, self.ceil_mode, count_include_pad=False
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +134,8 @@ class LayerShape:
         channels: Feature maps.
         stride: Pixels of the picture from one position to the next.
         receptive_field: Edge, in pixels, of the square that one position sees.
-        smallest_input: Shortest edge, in pixels, that reaches the layer.
+        smallest_input: Shortest edge, in pixels, that a picture must have: no map on the way is
+            smaller than its layer takes, and the picture no smaller than one ``stride``.
     """
 
     channels: int
@@ -127,7 +148,7 @@ class Backbone(nn.Module, ABC):
     """A frozen feature extractor: ``backbone(image, layers) -> {layer: features}``.
 
     Subclasses set ``shapes`` (layers in order of depth), ``missing`` (layers of the architecture
-    that lie above the end of the weights file) and implement ``_extract``. The weights never ask
+    that lie above the end of the weights file) and implement ``_maps``. The weights never ask
     for gradients; the image may.
 
     Args:
@@ -137,6 +158,8 @@ class Backbone(nn.Module, ABC):
 
     shapes: Mapping[str, LayerShape]
     missing: Collection[str] = ()
+    weights_sha256: str | None = None
+    """Hash of the weights file; None for random weights."""
 
     def __init__(self, *, preprocessing: Preprocessing, source: str) -> None:
         super().__init__()
@@ -167,7 +190,7 @@ class Backbone(nn.Module, ABC):
 
     def smallest_input(self, layers: Iterable[str]) -> int:
         """Shortest edge in pixels that a picture needs for every one of ``layers``."""
-        return max((self.shapes[layer].smallest_input for layer in self.check_layers(layers)), default=1)
+        return max([1, *[self.shapes[layer].smallest_input for layer in self.check_layers(layers)]])
 
     def forward(self, image: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
         """Feature maps of one pass that goes no further than the deepest layer asked for.
@@ -180,9 +203,12 @@ class Backbone(nn.Module, ABC):
             Layer name to features, ``(B, C, h, w)``, in order of depth.
 
         Raises:
+            ValueError: ``image`` is no batch of pictures of three channels.
             ConfigError: An unknown layer, or a picture too small for the deepest one.
             WeightsError: A layer that the weights file lacks.
         """
+        if image.ndim != 4 or image.shape[1] != 3:
+            raise ValueError(f"expected pictures of shape (B, 3, H, W), got {tuple(image.shape)}")
         wanted = self.check_layers(layers)
         if not wanted:
             return {}
@@ -193,11 +219,22 @@ class Backbone(nn.Module, ABC):
                 f"a picture of {width}x{height} pixels is too small for layer {wanted[-1]!r}, "
                 f"which needs {needed}x{needed}; choose a larger size or shallower layers"
             )
-        return self._extract(self.preprocessing(image), wanted)
+        found: dict[str, Tensor] = {}
+        for layer, features in self._maps(self.preprocessing(image), wanted):
+            if layer in wanted:
+                found[layer] = features
+                if len(found) == len(wanted):
+                    break
+        return found
 
     @abstractmethod
-    def _extract(self, inputs: Tensor, wanted: tuple[str, ...]) -> dict[str, Tensor]:
-        """The features of ``wanted``, which is not empty and in order of depth."""
+    def _maps(self, inputs: Tensor, wanted: Collection[str]) -> Iterator[tuple[str, Tensor]]:
+        """Layer names with their features, shallow to deep, each computed when it is asked for.
+
+        Args:
+            inputs: Preprocessed pictures, ``(B, 3, H, W)``.
+            wanted: Layers whose features must stay as they are once they are given.
+        """
 
     def freeze(self) -> None:
         """Evaluation mode, and no gradients for weights."""
@@ -217,7 +254,7 @@ class Builder(Protocol):
         rescale: bool,
         generator: torch.Generator,
     ) -> Backbone:
-        """The network with ``weights``, or with random ones drawn from ``generator``."""
+        """The frozen network with ``weights``, or with random ones drawn from ``generator``."""
 
 
 backbones: Registry[Builder] = Registry("backbone", home="velatura.backbones")

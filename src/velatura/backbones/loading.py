@@ -1,14 +1,15 @@
-"""From a weights file to a network: its preprocessing, and its tensors under their keys."""
+"""From a weights file, or from chance, to a network: its preprocessing and its tensors."""
 
 from __future__ import annotations
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
-from velatura.backbones.base import Preprocessing
+from velatura.backbones.base import Backbone, Preprocessing
 from velatura.core.errors import WeightsError
 from velatura.weights import Weights
 
-__all__ = ["load_state", "preprocessing_of"]
+__all__ = ["check_first_key", "preprocessing_of", "set_weights", "source_of"]
 
 
 def preprocessing_of(weights: Weights | None) -> Preprocessing:
@@ -20,26 +21,84 @@ def preprocessing_of(weights: Weights | None) -> Preprocessing:
     return Preprocessing(weights.state["preprocess.weight"], weights.state["preprocess.bias"])
 
 
-def load_state(network: nn.Module, weights: Weights, architecture: str) -> None:
-    """Copies a file's tensors into ``network``.
+def source_of(weights: Weights | None) -> str:
+    """Where the weights come from, for messages."""
+    return "random weights" if weights is None else weights.source
+
+
+def check_first_key(weights: Weights, key: str, architecture: str) -> None:
+    """Refuses a file that cannot even be the beginning of ``architecture``.
+
+    Raises:
+        WeightsError: ``key``, the first convolution's, is not there; the message names it and the
+            first ones that are.
+    """
+    if key not in weights.state:
+        came = _first(list(weights.state)) or "no tensors"
+        raise WeightsError(f"{weights.source} is not a {architecture}: it lacks {key}; it has {came}")
+
+
+def set_weights(
+    network: Backbone, weights: Weights | None, *, architecture: str, generator: torch.Generator
+) -> None:
+    """Gives ``network`` its tensors and freezes it.
+
+    The network may be on the meta device: building it there costs no time for torch's own
+    initialisation, and draws nothing from the global generator.
+
+    Args:
+        network: Built as wide and as deep as ``weights`` go.
+        weights: A file's tensors, or None for random ones: He initialisation by fan-out, zero
+            biases, and normalisations that change nothing.
+        architecture: What the network is called, for messages.
+        generator: Source of the random ones.
 
     Raises:
         WeightsError: A key or a shape is not the architecture's; the message names the first ones.
     """
-    state = {key: value for key, value in weights.state.items() if not key.startswith("preprocess.")}
     own = network.state_dict()
-    wrong = [key for key in state if key in own and state[key].shape != own[key].shape]
-    # A file without the counters of batch normalisation is complete: nothing reads them here.
-    lacking = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]
+    if weights is None:
+        state = {key: _drawn(key, tensor, generator) for key, tensor in own.items()}
+    else:
+        elsewhere = ("preprocess.",) if weights.preprocessing == "inner" else ()
+        state = {key: value.float() for key, value in weights.state.items() if not key.startswith(elsewhere)}
+        _check_state(state, own, f"{weights.source} is not a {architecture}")
+        # Nothing reads the counters of batch normalisation here, and a slim file has none.
+        state = {key: torch.zeros((), dtype=torch.long) for key in own if _is_counter(key)} | state
+    network.load_state_dict(state, assign=True)
+    network.freeze()
+
+
+def _is_counter(key: str) -> bool:
+    return key.endswith(".num_batches_tracked")
+
+
+def _drawn(key: str, like: Tensor, generator: torch.Generator) -> Tensor:
+    if like.ndim == 4:
+        kernels = torch.empty(like.shape)
+        return nn.init.kaiming_normal_(kernels, mode="fan_out", nonlinearity="relu", generator=generator)
+    if key.endswith((".weight", ".running_var")):
+        return torch.ones(like.shape)
+    return torch.zeros(like.shape, dtype=like.dtype)
+
+
+def _check_state(state: dict[str, Tensor], own: dict[str, Tensor], verdict: str) -> None:
     foreign = [key for key in state if key not in own]
+    lacking = [key for key in own if key not in state and not _is_counter(key)]
+    wrong = [
+        f"{key} {tuple(state[key].shape)} instead of {tuple(own[key].shape)}"
+        for key in own
+        if key in state and state[key].shape != own[key].shape
+    ]
     for complaint, keys in (
-        ("has keys that are not its own", foreign),
+        ("has keys that are not its own:", foreign),
         ("lacks", lacking),
-        ("has other shapes at", wrong),
+        ("has other shapes:", wrong),
     ):
         if keys:
-            more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
-            raise WeightsError(
-                f"{weights.source} is not a {architecture}: it {complaint} {', '.join(keys[:3])}{more}"
-            )
-    network.load_state_dict(state, strict=False)
+            raise WeightsError(f"{verdict}: it {complaint} {_first(keys)}")
+
+
+def _first(keys: list[str]) -> str:
+    more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
+    return ", ".join(keys[:3]) + more

@@ -8,55 +8,24 @@ same code.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from velatura.backbones.base import (
-    Backbone,
-    LayerShape,
-    Padding,
-    Pool,
-    Pooling,
-    Preprocessing,
-    backbones,
-)
-from velatura.backbones.loading import load_state, preprocessing_of
-from velatura.core.errors import WeightsError
+from velatura.backbones.base import Backbone, Padding, Pool, Pooling, Preprocessing, backbones
+from velatura.backbones.geometry import layer_shape, windows_of
+from velatura.backbones.loading import check_first_key, preprocessing_of, set_weights, source_of
 from velatura.core.vgg_layout import vgg_layers
 from velatura.weights import Weights
 
-__all__ = ["PUBLISHED_WIDTHS", "SLIM_WIDTHS", "VGG", "build_vgg", "layer_shapes"]
+__all__ = ["PUBLISHED_WIDTHS", "SLIM_WIDTHS", "VGG", "build_vgg"]
 
 PUBLISHED_WIDTHS = (64, 128, 256, 512, 512)
 SLIM_WIDTHS = (16, 32, 64, 128, 128)
 """A quarter of the published widths: a sixteenth of the cost."""
-
-
-def layer_shapes(names: tuple[str, ...], channels: Mapping[str, int], padding: Padding) -> dict[str, LayerShape]:
-    """Width, stride and receptive field of each layer, from what lies below it.
-
-    Args:
-        names: Layers from the input up, as :func:`velatura.core.vgg_layout.vgg_layers` gives them.
-        channels: Width of each convolution, by name.
-        padding: Reflection needs a second row to reflect, which raises the smallest input.
-    """
-    shapes: dict[str, LayerShape] = {}
-    width, stride, field, smallest = 3, 1, 1, 1
-    for name in names:
-        if name.startswith("conv"):
-            width, field = channels[name], field + 2 * stride
-            smallest = max(smallest, 2 * stride if padding == "reflect" else stride)
-        elif name.startswith("pool"):
-            field, stride = field + stride, 2 * stride
-            smallest = max(smallest, stride)
-        shapes[name] = LayerShape(
-            channels=width, stride=stride, receptive_field=field, smallest_input=smallest
-        )
-    return shapes
 
 
 class VGG(Backbone):
@@ -90,56 +59,39 @@ class VGG(Backbone):
         end = absent[0] if absent else len(layout)
         self.names = layout[:end]
         self.missing = frozenset(layout[end:])
-        self.shapes = layer_shapes(self.names, widths, padding)
         self.features = nn.Sequential()
-        incoming = 3
+        shapes = {}
+        channels = 3
         for name in self.names:
             if name.startswith("conv"):
-                outgoing = widths[name]
-                self.features.append(nn.Conv2d(incoming, outgoing, 3, padding=1, padding_mode=padding))
-                incoming = outgoing
+                self.features.append(nn.Conv2d(channels, widths[name], 3, padding=1, padding_mode=padding))
+                channels = widths[name]
             elif name.startswith("norm"):
-                self.features.append(nn.BatchNorm2d(incoming))
+                self.features.append(nn.BatchNorm2d(channels))
             elif name.startswith("relu"):
                 self.features.append(nn.ReLU())
             else:
                 self.features.append(Pool(pooling, size=2, stride=2, rescale=rescale))
+            shapes[name] = layer_shape(channels, windows_of(self.features))
+        self.shapes = shapes
 
-    def _extract(self, inputs: Tensor, wanted: tuple[str, ...]) -> dict[str, Tensor]:
-        found: dict[str, Tensor] = {}
+    def _maps(self, inputs: Tensor, wanted: Collection[str]) -> Iterator[tuple[str, Tensor]]:
         features, below = inputs, ""
         for name, module in zip(self.names, self.features, strict=True):
             if isinstance(module, nn.ReLU):
-                # In place, unless the map before it was asked for: half the memory of the step.
+                # In place, unless the map before it was asked for and would be lost.
                 features = functional.relu(features, inplace=below not in wanted)
             else:
                 features = module(features)
-            if name in wanted:
-                found[name] = features
-                if len(found) == len(wanted):
-                    break
+            yield name, features
             below = name
-        return found
 
 
 def _widths(layout: tuple[str, ...], weights: Weights | None, published: Sequence[int]) -> dict[str, int]:
-    convs = [(index, name) for index, name in enumerate(layout) if name.startswith("conv")]
+    convs = {name: f"features.{index}.weight" for index, name in enumerate(layout) if "conv" in name}
     if weights is None:
-        return {name: published[int(name[4]) - 1] for _, name in convs}
-    return {
-        name: weights.state[f"features.{index}.weight"].shape[0]
-        for index, name in convs
-        if f"features.{index}.weight" in weights.state
-    }
-
-
-def _draw(network: VGG, generator: torch.Generator) -> None:
-    """He initialisation by fan-out with zero biases, which is what torchvision starts from."""
-    for module in network.features:
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu", generator=generator)
-            assert module.bias is not None
-            nn.init.zeros_(module.bias)
+        return {name: published[int(name[4]) - 1] for name in convs}
+    return {name: len(weights.state[key]) for name, key in convs.items() if key in weights.state}
 
 
 def build_vgg(
@@ -155,28 +107,27 @@ def build_vgg(
 ) -> VGG:
     """A frozen VGG with the weights given, or random ones of the published widths.
 
+    It is built as wide and as deep as the file goes.
+
     Raises:
-        WeightsError: The file's keys are not those of this architecture.
+        WeightsError: The file's keys or shapes are not those of this architecture.
     """
+    name = f"{architecture}_bn" if batch_norm else architecture
+    if weights is not None:
+        check_first_key(weights, "features.0.weight", name)
     layout = vgg_layers(architecture, batch_norm=batch_norm)
-    widths = _widths(layout, weights, published_widths)
-    if not widths:
-        assert weights is not None
-        raise WeightsError(f"{weights.source} holds no convolution of {architecture}")
-    network = VGG(
-        layout,
-        widths,
-        preprocessing=preprocessing_of(weights),
-        pooling=pooling,
-        padding=padding,
-        rescale=rescale,
-        source="random weights" if weights is None else weights.source,
-    )
-    if weights is None:
-        _draw(network, generator)
-    else:
-        load_state(network, weights, architecture)
-    network.freeze()
+    preprocessing = preprocessing_of(weights)
+    with torch.device("meta"):
+        network = VGG(
+            layout,
+            _widths(layout, weights, published_widths),
+            preprocessing=preprocessing,
+            pooling=pooling,
+            padding=padding,
+            rescale=rescale,
+            source=source_of(weights),
+        )
+    set_weights(network, weights, architecture=name, generator=generator)
     return network
 
 
