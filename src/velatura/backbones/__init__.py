@@ -2,6 +2,7 @@
 
 from velatura.backbones.base import (
     Backbone,
+    Builder,
     LayerShape,
     Padding,
     Pool,
@@ -9,15 +10,23 @@ from velatura.backbones.base import (
     Preprocessing,
     backbones,
 )
+from velatura.backbones.build import BackboneConfig, build_backbone
+from velatura.backbones.resnet import ResNet
+from velatura.backbones.squeezenet import SqueezeNet
 from velatura.backbones.vgg import VGG
 
 __all__ = [
     "VGG",
     "Backbone",
+    "BackboneConfig",
+    "Builder",
     "LayerShape",
     "Padding",
     "Pool",
     "Pooling",
     "Preprocessing",
+    "ResNet",
+    "SqueezeNet",
     "backbones",
+    "build_backbone",
 ]
