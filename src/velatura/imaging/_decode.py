@@ -13,8 +13,8 @@ from velatura.core.errors import ImageError
 from velatura.imaging import _icc
 from velatura.imaging._exif import kept_exif, orientation, upright
 from velatura.imaging._pillow import MALFORMED, loaded, one_line
+from velatura.imaging._planes import Plane, full_scale, unit_plane, unit_planes
 from velatura.imaging._png import decode_png16
-from velatura.imaging._samples import Plane, full_scale, unit_plane, unit_planes
 from velatura.imaging._tiff import decode_tiff16
 
 __all__ = ["Decoded", "decode"]
@@ -73,7 +73,8 @@ def decode(image: Image.Image, file: BinaryIO | None = None) -> Decoded:
     """
     loaded(image)
     notes: list[str] = []
-    turn, exif = _exif(image, notes)  # Only now: a PNG file may hold its EXIF behind the pixels.
+    # Only now: a PNG file may hold its EXIF behind the pixels, and a TIFF file has been turned.
+    turn, exif = _exif(image, notes)
     profile = image.info.get("icc_profile") or None
     shaper = None
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):

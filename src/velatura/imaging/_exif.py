@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from PIL import ExifTags, Image
+from typing import Any
 
-from velatura.imaging._samples import Plane
+from numpy.typing import NDArray
+from PIL import ExifTags, Image
 
 __all__ = ["kept_exif", "orientation", "upright"]
 
@@ -21,18 +22,18 @@ _LARGEST = 60_000  # A JPEG segment holds 65,533 bytes.
 
 
 def orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 (as it should be) to 8; anything else in the file counts as 1.
+    """The EXIF orientation: 1 where the image is as it should be, to 8.
 
     Raises:
         MALFORMED: The entries are broken.
     """
     value = image.getexif().get(_BASE.Orientation, 1)
-    return value if value in range(1, 9) else 1
+    return value if isinstance(value, int) else 1
 
 
-def upright(plane: Plane, orientation: int) -> Plane:
-    """A view of a plane ``(H, W)``, turned as the EXIF orientation asks."""
-    turned = plane.T if orientation >= 5 else plane
+def upright(samples: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """A view of samples ``(H, W, ...)``, turned as the EXIF orientation asks; none beyond 8 is known."""
+    turned = samples.swapaxes(0, 1) if orientation in (5, 6, 7, 8) else samples
     return turned[:: -1 if orientation in (3, 4, 7, 8) else 1, :: -1 if orientation in (2, 3, 6, 7) else 1]
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
+from velatura.imaging._exif import upright
 from velatura.imaging._pillow import loaded, pixel_limit
 
 __all__ = ["decode_tiff16", "encode_tiff"]
@@ -65,7 +66,7 @@ class _Directory:
 
 
 def decode_tiff16(data: bytes) -> NDArray[np.uint16] | None:
-    """The samples of an RGB TIFF file of 16 bits a channel, as stored: not turned upright.
+    """The samples of an RGB TIFF file of 16 bits a channel, upright.
 
     The file is handed to Pillow as if it were grey, of 8 bits, and two bytes for each sample wide:
     so every compression that libtiff knows is undone, and no bit is lost.
@@ -103,7 +104,10 @@ def decode_tiff16(data: bytes) -> NDArray[np.uint16] | None:
         for left in range(0, width, tile):
             part = samples[:, left : left + tile]
             np.cumsum(part, axis=1, dtype=np.uint16, out=part)
-    return _with_alpha(samples, number(_EXTRA_SAMPLES, _UNASSOCIATED))
+    turn = number(_ORIENTATION, 1)
+    return upright(
+        _with_alpha(samples, number(_EXTRA_SAMPLES, _UNASSOCIATED)), turn if turn in range(1, 9) else 1
+    )
 
 
 def _as_grey(data: bytes, directory: _Directory, stretch: int) -> bytes:

@@ -18,7 +18,7 @@ from torch import Tensor
 from velatura.core.errors import ImageError
 from velatura.imaging._decode import decode
 from velatura.imaging._pillow import MALFORMED, collected_warnings, one_line
-from velatura.imaging._samples import full_scale, quantized
+from velatura.imaging._planes import full_scale, quantized
 
 __all__ = ["Picture", "PictureSource", "WriteOptions"]
 

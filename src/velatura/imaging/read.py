@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import re
 import stat
 from pathlib import Path
 from typing import BinaryIO
@@ -91,8 +92,8 @@ def _decoded(path: Path, max_pixels: int, max_bytes: int) -> Decoded:
                 frames = _frames(image)
         except UnidentifiedImageError:
             raise ImageError(_unidentified(file)) from None
-        except Image.DecompressionBombError:
-            raise ImageError(f"its pixels are {_too_large(max_pixels)}") from None
+        except Image.DecompressionBombError as error:
+            raise ImageError(_too_large(int(re.findall(r"\d+", str(error))[0]), max_pixels)) from None
     decoded.notes = (*frames, *decoded.notes, *warned[:_MOST_WARNINGS])
     return decoded
 
@@ -113,18 +114,18 @@ def _check_file(path: Path, max_bytes: int) -> None:
 def _check_size(image: Image.Image, file: BinaryIO, max_pixels: int) -> None:
     """Refuses what would take too much memory or time, before anything is decoded."""
     if image.width * image.height > max_pixels:
-        raise ImageError(f"its {image.width}x{image.height} pixels are {_too_large(max_pixels)}")
+        raise ImageError(_too_large(image.width * image.height, max_pixels))
     tags = getattr(image, "tag_v2", {})
     tile_width, tile_height = (int(tags.get(tag, 0)) for tag in (_TILE_WIDTH, _TILE_HEIGHT))
     if tile_width * tile_height > max_pixels:
-        raise ImageError(f"its tiles of {tile_width}x{tile_height} pixels are {_too_large(max_pixels)}")
+        raise ImageError(f"in a tile, {_too_large(tile_width * tile_height, max_pixels)}")
     # Each scan of a progressive JPEG goes over the whole picture, and an empty one costs no byte.
     if image.info.get("progressive") and (scans := _count(file, b"\xff\xda")) > _MAX_SCANS:
         raise ImageError(f"it has {scans} scans, more than the limit of {_MAX_SCANS}")
 
 
-def _too_large(max_pixels: int) -> str:
-    return f"more than the limit of {max_pixels / 1e6:g} megapixels"
+def _too_large(pixels: int, max_pixels: int) -> str:
+    return f"it has {pixels / 1e6:.6g} megapixels, more than the limit of {max_pixels / 1e6:.6g}"
 
 
 def _count(file: BinaryIO, marker: bytes) -> int:

@@ -19,7 +19,7 @@ from velatura.core.files import atomic_path, check_writable
 from velatura.imaging import _icc
 from velatura.imaging._encode import FORMATS, Content, Format
 from velatura.imaging._pillow import MALFORMED, collected_warnings, one_line
-from velatura.imaging._samples import quantized
+from velatura.imaging._planes import quantized
 from velatura.imaging.picture import Picture
 
 __all__ = ["WRITABLE", "check_target", "write_picture"]
