@@ -170,10 +170,15 @@ def test_values_beyond_the_full_scale_are_stretched_and_noted():
     assert colors(Picture.of(Image.new("F", (1, 1), 255.0))) == [[100] * 3]
 
 
-@pytest.mark.parametrize("value", [NAN, INF])
-def test_an_image_of_nan_is_refused(value):
-    with pytest.raises(ImageError, match="it holds NaN or infinite values"):
-        Picture.of(Image.new("F", (2, 2), value))
+@pytest.mark.parametrize("values", [[NAN, 0.0], [INF, 0.0], [-INF, INF], [-3e38, 3e38]])
+def test_an_image_of_nan_is_refused(values):
+    with pytest.raises(ImageError, match="it holds values that are NaN, infinite or too large"):
+        Picture.of(Image.fromarray(np.array([values], np.float32)))
+
+
+@pytest.mark.parametrize("value", [-5.0, -1e-40, 1e-40, 3e38])
+def test_an_image_of_one_extreme_value_is_read(value):
+    assert colors(Picture.of(Image.new("F", (2, 1), value)))[0] in ([0] * 3, [100] * 3)
 
 
 def test_an_image_that_is_cut_short_is_one_line():

@@ -172,14 +172,17 @@ def test_a_wide_profile_becomes_srgb_and_is_kept(tmp_path, adobe_rgb):
 
 
 def save_deep(path, samples, profile):
-    picture = Picture.of(samples)
-    picture.save(path, bits=16)
-    data = path.read_bytes()
-    at = data.index(b"sRGB") - 4
-    body = b"iCCPx\0\0" + zlib.compress(profile)
-    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
-    path.write_bytes(data[:at] + chunk + data[at + 13 :])
+    height, width, channels = samples.shape
+    header = struct.pack(">2I5B", width, height, 16, {2: 4, 3: 2, 4: 6}[channels], 0, 0, 0)
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in samples)
+    parts = [(b"IHDR", header), (b"iCCP", b"x\0\0" + zlib.compress(profile))]
+    parts += [(b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts))
     return path
+
+
+def chunk(kind, body):
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
 def test_an_srgb_profile_is_as_good_as_none(tmp_path):
@@ -198,6 +201,10 @@ def test_profiles_of_grey(tmp_path, linear_grey, adobe_rgb):
     deep = Image.fromarray(np.array([[0, 14027, 65535]], np.uint16))
     picture = read_picture(save(tmp_path / "b.png", deep, icc_profile=linear_grey))
     assert picture.pixels[0, 0].tolist() == pytest.approx([0, 0.5, 1], abs=1e-3)
+    deep = save_deep(tmp_path / "d.png", np.array([[[14027, 300]]], np.uint16), linear_grey)
+    picture = read_picture(deep)
+    assert picture.pixels.flatten().tolist() == pytest.approx([0.5] * 3, abs=1e-3)
+    assert float(picture.alpha) == pytest.approx(300 / 65535)
     # A grey photograph out of an RGB editor carries the editor's profile.
     alpha = Image.fromarray(np.array([[[128, 7]]], np.uint8))
     picture = read_picture(save(tmp_path / "c.png", alpha, icc_profile=adobe_rgb))
@@ -352,9 +359,6 @@ def test_more_pixels_than_pillow_allows_can_be_asked_for(tmp_path, monkeypatch):
 
 
 def test_bombs_are_refused(tmp_path):
-    def chunk(kind, body):
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
     def png(width, height, *chunks):
         header = chunk(b"IHDR", struct.pack(">2I5B", width, height, 8, 2, 0, 0, 0))
         return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
@@ -405,6 +409,15 @@ def test_a_warning_becomes_a_note(tmp_path):
     data = exif.tobytes()[:-12]
     path = save(tmp_path / "a.jpg", Image.new("L", (8, 8)), exif=data)
     assert read_picture(path).notes == ("Truncated File Read",)
+
+
+def test_what_a_terminal_would_obey_is_not_quoted(tmp_path, adobe_rgb):
+    evil = adobe_rgb[:16] + b"\x1b[2J" + adobe_rgb[20:]
+    path = save(tmp_path / "a.png", Image.new("RGB", (2, 2)), icc_profile=evil)
+    assert read_picture(path).notes == ("its colour profile was not used: it is for [2J, the pixels are RGB",)
+    (tmp_path / "\x1b[2J\n.png").write_text("x")
+    with pytest.raises(ImageError, match=r"cannot read '.*\\x1b\[2J\\n.png'"):
+        read_picture(tmp_path / "\x1b[2J\n.png")
 
 
 def test_threads_read_at_once_and_leave_the_filters_as_they_were(tmp_path):

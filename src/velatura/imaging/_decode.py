@@ -68,7 +68,7 @@ def decode(image: Image.Image, file: BinaryIO | None = None) -> Decoded:
             read again.
 
     Raises:
-        ImageError: The samples are no picture: NaN or infinite.
+        ImageError: The samples are no picture: NaN, infinite or too large.
         MALFORMED: The file is broken.
     """
     loaded(image)
@@ -77,14 +77,13 @@ def decode(image: Image.Image, file: BinaryIO | None = None) -> Decoded:
     turn, exif = _exif(image, notes)
     profile = image.info.get("icc_profile") or None
     shaper = None
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        planes, alpha = _grey(image, notes)
-        profile, shaper = _shaper(profile, ("GRAY", "RGB"), notes)
-    elif (deep := _deep(image, file, profile, notes)) is not None:
-        planes, alpha = deep
-        profile, shaper = _shaper(profile, ("RGB",), notes)
-    else:
+    grey = image.mode in ("I", "F") or image.mode.startswith("I;16")
+    deep = _grey(image, notes) if grey else _deep(image, file, profile, notes)
+    if deep is None:
         (planes, alpha), profile = _shallow(image, profile, notes)
+    else:
+        planes, alpha = deep
+        profile, shaper = _shaper(profile, ("RGB",) if len(planes) == 3 else ("GRAY", "RGB"), notes)
     if alpha is not None:
         alpha = None if alpha.min() == full_scale(alpha) else upright(alpha, turn)
     planes = [upright(plane, turn) for plane in planes]
@@ -128,18 +127,20 @@ def _grey(image: Image.Image, notes: list[str]) -> Planes:
     values = np.asarray(image)
     full = _grey_scale(image)
     low, high = float(values.min()), float(values.max())
-    if not np.isfinite([low, high]).all():
-        raise ImageError("it holds NaN or infinite values")
+    if not high - low <= np.finfo(np.float32).max:
+        raise ImageError("it holds values that are NaN, infinite or too large")
     transparent = image.info.get("transparency")
     alpha = None if transparent is None else np.where(values == transparent, 0, 255).astype(np.uint8)
     if values.dtype.kind == "u" and full == 65535:
         return [values.astype(np.uint16)], alpha
+    black = min(low, 0.0)
     if low < 0 or high > full:
         notes.append(f"its values from {low:g} to {high:g} were scaled to [0, 1]")
-    else:
-        low, high = 0.0, full
-    black = min(low, 0.0)
-    return [((values.astype(np.float64) - black) / (high - black)).astype(np.float32)], alpha
+        full = max(high - black, float(np.finfo(np.float32).tiny))
+    scaled = values.astype(np.float32)
+    scaled -= np.float32(black)
+    scaled /= np.float32(full)
+    return [np.clip(scaled, 0, 1, out=scaled)], alpha
 
 
 def _grey_scale(image: Image.Image) -> float:
@@ -171,8 +172,9 @@ def _deep(
     if samples is None:
         notes.append(f"read with 8 of its 16 bits: {reason}")
         return None
-    count = samples.shape[2] - 1 + samples.shape[2] % 2
-    return [samples[..., c] for c in range(count)], samples[..., -1] if count < samples.shape[2] else None
+    colors = 1 if samples.shape[2] == 2 else 3
+    alpha = samples[..., colors] if samples.shape[2] > colors else None
+    return [samples[..., color] for color in range(colors)], alpha
 
 
 def _bits(image: Image.Image, file: BinaryIO) -> int:
@@ -187,7 +189,7 @@ def _bits(image: Image.Image, file: BinaryIO) -> int:
 
 def _needs_tables(profile: bytes) -> bool:
     try:
-        return _icc.color_space(profile) == "RGB" and _icc.Shaper.of(profile) is None
+        return _icc.color_space(profile) in ("RGB", "GRAY") and _icc.Shaper.of(profile) is None
     except ValueError:
         return False
 

@@ -133,7 +133,7 @@ def _webp(content: Content) -> bytes:
 
 
 def _avif(content: Content) -> bytes:
-    # Speed 9 takes a tenth of the usual 6 and makes files one percent larger.
+    # Speed 9 takes a tenth of the time of the usual 6, and costs 0.3 dB at the same size.
     options = {"quality": content.quality, "subsampling": "4:4:4", "speed": 9, "xmp": content.xmp()}
     if content.profile is not None:
         options["icc_profile"] = content.profile  # Without one, AVIF says sRGB in its own words.

@@ -57,7 +57,10 @@ def color_space(profile: bytes) -> str:
     Raises:
         ValueError: The profile is broken.
     """
-    return str(_opened(profile).profile.xcolor_space).strip()
+    try:
+        return str(_opened(profile).profile.xcolor_space).strip()
+    except UnicodeError:
+        raise ValueError("it is broken") from None
 
 
 def is_srgb(profile: bytes) -> bool:

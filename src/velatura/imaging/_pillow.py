@@ -93,6 +93,10 @@ def loaded(image: Image.Image) -> None:
 
 
 def one_line(error: object) -> str:
-    """The text of an error or warning in one line of at most 200 characters, without a full stop."""
-    line = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+    """The text of an error or warning in one line of at most 200 characters, without a full stop.
+
+    What does not print goes: the text may quote the file, and a terminal obeys.
+    """
+    words = "".join(sign if sign.isprintable() else " " for sign in str(error)).split()
+    line = " ".join(words).rstrip(".") or type(error).__name__
     return line if len(line) <= 200 else line[:197] + "..."
