@@ -347,6 +347,8 @@ def test_limits_are_named(tmp_path):
     path = save(tmp_path / "a.png", Image.new("L", (30, 20)))
     assert error_of(path, max_pixels=599) == "it has 0.0006 megapixels, more than the limit of 0.000599"
     read_picture(path, max_pixels=600)
+    webp = save(tmp_path / "a.webp", Image.new("L", (30, 20)))
+    assert error_of(webp, max_pixels=600) == "it has 0.0006 megapixels, more than the limit of 0.00054"
     path.write_bytes(path.read_bytes() + bytes(2**20))
     assert error_of(path, max_bytes=2**20) == "the file has 1 MiB, more than the limit of 1 MiB"
 
