@@ -1,10 +1,14 @@
 """Fixtures for every test: one torch thread, and the folder of real pictures and weights."""
 
 import os
+import tempfile
 from pathlib import Path
 
 # Before torch is imported, and for every process that a test starts: tests run side by side.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Nothing is fetched, and nothing that lies in somebody's cache changes what is tested.
+os.environ["VELATURA_OFFLINE"] = "1"
+os.environ["VELATURA_CACHE"] = os.environ["TORCH_HOME"] = tempfile.mkdtemp(prefix="velatura-tests-")
 
 import pytest
 import torch
