@@ -8,7 +8,8 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Nothing is fetched, and nothing that lies in somebody's cache changes what is tested.
 os.environ["VELATURA_OFFLINE"] = "1"
-os.environ["VELATURA_CACHE"] = os.environ["TORCH_HOME"] = tempfile.mkdtemp(prefix="velatura-tests-")
+_CACHE = tempfile.TemporaryDirectory(prefix="velatura-tests-")
+os.environ["VELATURA_CACHE"] = os.environ["TORCH_HOME"] = _CACHE.name
 
 import pytest
 import torch
