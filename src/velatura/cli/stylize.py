@@ -104,6 +104,7 @@ def stylize(
         "backbone.pooling": pooling,
         "optimizer.name": optimizer,
         "initialization.name": initialization or (start and "picture"),
+        "initialization.path": start,
         "pyramid.steps": steps and _numbers("steps", steps),
     }
     how = stylization(
@@ -146,7 +147,6 @@ def stylize(
             content=str(photo),
             styles=tuple(styles),
             output=str(output_for(photo, Path(output)) if is_batch else output),
-            start=start,
             stylization=how,
             saving=saving,
         )

@@ -17,6 +17,7 @@ from velatura.core.progress import OnProgress, never, silent
 from velatura.engine.optimization import Checkpoints, Optimization, OptimizationStylizer, Outcome
 from velatura.engine.precision import PrecisionName, choose_device, choose_precision, computing_threads
 from velatura.imaging import Picture, read_picture
+from velatura.initializations import Picture as StartPicture
 from velatura.jobs.record import machine_record
 from velatura.jobs.result import Result
 from velatura.jobs.saving import Saving, Writer
@@ -65,7 +66,6 @@ class StylizeJob:
     content: Annotated[str, Setting("The photograph")]
     styles: Annotated[tuple[str, ...], Len(1), Setting("The paintings")]
     output: Annotated[str, Setting("Where the picture goes")]
-    start: Annotated[str | None, Setting("Picture to start from; sets the initialisation")] = None
     stylization: Annotated[Stylization, Setting("How")]
     saving: Annotated[Saving, Setting("What is written")] = field(default_factory=Saving)
 
@@ -104,6 +104,21 @@ def blend_weights(blend: Sequence[float] | None, num_styles: int) -> tuple[float
     return tuple(weight / sum(weights) for weight in weights)
 
 
+def _start_path(how: Stylization) -> str | None:
+    initialization = how.method.initialization
+    return initialization.path if isinstance(initialization, StartPicture) else None
+
+
+def _start_picture(how: Stylization, start: Picture | None) -> Picture | None:
+    name = how.method.initialization.name
+    if start is not None and name != StartPicture.name:
+        raise ConfigError(
+            f"a picture to start from was given, but the initialisation is {name!r}, not 'picture'"
+        )
+    path = _start_path(how)
+    return read_picture(path) if start is None and path is not None else start
+
+
 def _result_size(content: Picture, how: Stylization) -> tuple[int, int]:
     own = max(content.height, content.width)
     return fit(content.height, content.width, how.size or min(own, how.working_size))
@@ -125,7 +140,7 @@ def stylize_pictures(
         content: The photograph; its alpha and profile go to the result.
         styles: The paintings; transparent parts are taken as white.
         how: Settings, from :func:`stylization`.
-        start: The picture to start from, for the initialisation ``picture``.
+        start: The picture to start from, for the initialisation ``picture``; in place of its file.
         checkpoints: Where to save and what to go on from.
         on_progress: Told of every step.
         cancelled: Asked before every step.
@@ -135,6 +150,7 @@ def stylize_pictures(
         WeightsError: The backbone's weights are missing, broken, or lack a layer.
         Cancelled: Cancelled before there was anything to return.
     """
+    start = _start_picture(how, start)
     blend = blend_weights(how.blend, len(styles))
     size = _result_size(content, how)
     if cancelled():
@@ -215,7 +231,8 @@ def run_stylize(
         WeightsError: The backbone's weights are missing, broken, or lack a layer.
         VelaturaError: A file cannot be written.
     """
-    inputs = [Path(path) for path in (job.content, *job.styles, *([job.start] if job.start else []))]
+    start = _start_path(job.stylization)
+    inputs = [Path(path) for path in (job.content, *job.styles, *([start] if start else []))]
     writer = Writer(job.saving, output=Path(job.output), inputs=inputs)
     content = read_picture(job.content)
     styles = [read_picture(path) for path in job.styles]
@@ -224,7 +241,6 @@ def run_stylize(
         content,
         styles,
         job.stylization,
-        start=None if job.start is None else read_picture(job.start),
         checkpoints=writer.checkpoints(),
         on_progress=writer.with_previews(on_progress, name=content.name),
         cancelled=cancelled,
