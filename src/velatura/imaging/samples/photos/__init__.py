@@ -1,0 +1,1 @@
+"""Scenes as a camera would see them: continuous shading, soft shadows, haze, a clear subject."""
