@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from velatura.core.errors import VelaturaError
+from velatura.core.errors import OutputError
 from velatura.core.files import atomic_path, check_writable, sha256_file
 
 
@@ -55,7 +55,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path):
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
     try:
         message = r"^cannot write .*out': the file would be larger than"
-        with pytest.raises(VelaturaError, match=message), atomic_path(tmp_path / "out") as temporary:
+        with pytest.raises(OutputError, match=message), atomic_path(tmp_path / "out") as temporary:
             temporary.write_bytes(bytes(5000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -79,7 +79,7 @@ def test_a_failing_rename_is_one_line_and_keeps_the_old_file(tmp_path, monkeypat
         raise OSError(code, os.strerror(code), str(self))
 
     monkeypatch.setattr(Path, "replace", refuse)
-    with pytest.raises(VelaturaError) as caught, atomic_path(target) as temporary:
+    with pytest.raises(OutputError) as caught, atomic_path(target) as temporary:
         temporary.write_bytes(b"new")
     assert str(caught.value) == line.format(target)
     assert contents(tmp_path) == {"out": b"old"}
@@ -92,12 +92,12 @@ def test_an_error_about_another_file_passes_unchanged(tmp_path):
 
 
 def test_a_folder_is_no_target(tmp_path):
-    with pytest.raises(VelaturaError, match="it is a folder; name a file"), atomic_path(tmp_path):
+    with pytest.raises(OutputError, match="it is a folder; name a file"), atomic_path(tmp_path):
         pass
 
 
 def test_a_device_is_no_target():
-    with pytest.raises(VelaturaError, match="it is no ordinary file"), atomic_path(os.devnull):
+    with pytest.raises(OutputError, match="it is no ordinary file"), atomic_path(os.devnull):
         pass
     assert not Path(os.devnull).is_file()
 
@@ -105,7 +105,7 @@ def test_a_device_is_no_target():
 @pytest.mark.parametrize("name", ["a/b", "a/b/c"])
 def test_a_file_in_place_of_a_folder_is_one_line(tmp_path, name):
     (tmp_path / "a").touch()
-    with pytest.raises(VelaturaError, match="a part of the path is a file"), atomic_path(tmp_path / name):
+    with pytest.raises(OutputError, match="a part of the path is a file"), atomic_path(tmp_path / name):
         pass
 
 
@@ -118,13 +118,28 @@ def test_what_can_be_written_passes_the_check_and_is_not_made(tmp_path):
 
 def test_what_cannot_be_written_fails_the_check(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
-    with pytest.raises(VelaturaError, match="it is a folder"):
+    with pytest.raises(OutputError, match="it is a folder"):
         check_writable(tmp_path)
-    with pytest.raises(VelaturaError, match="a part of the path is a file"):
+    with pytest.raises(OutputError, match="a part of the path is a file"):
         check_writable(tmp_path / "file" / "new")
-    monkeypatch.setattr(os, "access", lambda path, mode: False)  # Root may write everywhere.
-    with pytest.raises(VelaturaError, match="permission denied"):
+
+
+def test_a_folder_that_takes_no_file_fails_the_check(tmp_path, monkeypatch):
+    def refuse(self, **options):
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES), str(self))
+
+    monkeypatch.setattr(Path, "touch", refuse)  # Root may write everywhere.
+    with pytest.raises(OutputError, match="permission denied"):
         check_writable(tmp_path / "a" / "new")
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="no /proc here")
+@pytest.mark.parametrize("path", ["/proc/out.png", "/proc/velatura/out.png"])
+def test_rights_alone_do_not_make_a_folder_writable(path):
+    with pytest.raises(OutputError, match=f"^cannot write '{path}': no file can be made in that folder$"):
+        check_writable(path)
+    with pytest.raises(OutputError, match=f"^cannot write '{path}': "), atomic_path(path):
+        pass
 
 
 def test_a_link_is_followed(tmp_path):

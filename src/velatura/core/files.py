@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
-from velatura.core.errors import VelaturaError
+from velatura.core.errors import OutputError
 
 __all__ = ["atomic_path", "check_writable", "sha256_file"]
 
@@ -21,6 +21,7 @@ _REASONS = {
     errno.EROFS: "the disk is read-only",
     errno.EACCES: "permission denied",
     errno.EPERM: "permission denied",
+    errno.ENOENT: "no file can be made in that folder",
     errno.ENOTDIR: "a part of the path is a file, not a folder",
     errno.EEXIST: "a part of the path is a file, not a folder",
     errno.ENAMETOOLONG: "the name is too long",
@@ -40,7 +41,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         path: The file to write. It may exist.
 
     Raises:
-        VelaturaError: The file cannot be written: no room, no permission, a read-only disk, or
+        OutputError: The file cannot be written: no room, no permission, a read-only disk, or
             ``path`` is a folder or a device. An ``OSError`` raised in the block is turned into
             this too, unless it names another file.
     """
@@ -57,8 +58,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     except OSError as error:
         if error.filename is not None and Path(error.filename) not in _own_paths(temporary):
             raise
-        reason = _REASONS.get(error.errno or 0, error.strerror or type(error).__name__)
-        raise VelaturaError(f"cannot write {os.fspath(path)!r}: {reason}") from error
+        raise OutputError(f"cannot write {os.fspath(path)!r}: {_reason(error)}") from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
@@ -68,26 +68,33 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 def check_writable(path: str | os.PathLike[str]) -> None:
     """Refuses a path that ``atomic_path`` would refuse, before any work is done for it.
 
-    Whether the disk has room is not known before writing.
+    A file is made beside it, or in the nearest folder that exists, and removed again: a folder
+    can refuse new files whatever its rights say. Whether the disk has room is not known.
 
     Raises:
-        VelaturaError: ``path`` is a folder or a device, or its folder cannot be written to.
+        OutputError: ``path`` is a folder or a device, or its folder cannot be written to.
     """
-    _check_kind(path)
-    folder = Path(os.path.realpath(path)).parent
-    while not folder.exists():
-        folder = folder.parent
-    if not folder.is_dir():
-        raise VelaturaError(f"cannot write {os.fspath(path)!r}: {_REASONS[errno.ENOTDIR]}")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise VelaturaError(f"cannot write {os.fspath(path)!r}: {_REASONS[errno.EACCES]}")
+    try:
+        _check_kind(path)
+        folder = Path(os.path.realpath(path)).parent
+        while not folder.exists():
+            folder = folder.parent
+        temporary = folder / f".{secrets.token_hex(6)}.tmp"
+        temporary.touch(exist_ok=False)
+        temporary.unlink()
+    except OSError as error:
+        raise OutputError(f"cannot write {os.fspath(path)!r}: {_reason(error)}") from error
 
 
 def _check_kind(path: str | os.PathLike[str]) -> None:
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():
         kind = "a folder" if target.is_dir() else "no ordinary file"
-        raise VelaturaError(f"cannot write {os.fspath(path)!r}: it is {kind}; name a file")
+        raise OutputError(f"cannot write {os.fspath(path)!r}: it is {kind}; name a file")
+
+
+def _reason(error: OSError) -> str:
+    return _REASONS.get(error.errno or 0, error.strerror or type(error).__name__)
 
 
 def _own_paths(temporary: Path) -> set[Path]:
