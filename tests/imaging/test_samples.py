@@ -104,7 +104,7 @@ def test_styles_differ_more_than_seeds():
         for one in styles[first]
         for other in styles[second]
     )
-    assert between > 1.5 * within
+    assert between > 3 * within
 
 
 def test_a_wrong_name_is_answered_with_the_nearest():

@@ -23,6 +23,7 @@ from velatura.imaging.samples.paintings import (
     mosaic,
     pointillism,
     stained_glass,
+    watercolour,
     woodcut_waves,
 )
 from velatura.imaging.samples.photos import mountain_lake, old_town, still_life
@@ -63,6 +64,7 @@ _ALL = (
     Sample("mosaic", "painting", "Fish in a whirling sea, in tesserae", mosaic.draw),
     Sample("pointillism", "painting", "An afternoon by the river, in dots", pointillism.draw),
     Sample("stained-glass", "painting", "A tree at sunrise, in leaded glass", stained_glass.draw),
+    Sample("watercolour", "painting", "A lagoon with sails, in thin washes", watercolour.draw),
     Sample("woodcut-waves", "painting", "Breakers under a red sun, cut in wood", woodcut_waves.draw),
 )
 

@@ -21,6 +21,9 @@ __all__ = ["draw"]
 
 TILE = 0.0185  # edge of a tile
 ROUNDS = 6
+SETTLED_AT = 576  # widest canvas that the tiles settle on: more pixels would not move them
+PIXELS_AT_ONCE = 1 << 20
+NOBODY = np.iinfo(np.int64).max
 GROUT = hexes("8d8271", "b5a994")
 SEA = hexes("0d3b66", "146c94", "2a9d9f", "7cc6b8", "d5ead8")
 FISH = hexes("8f2d14", "cf4f1d", "ee8a2a", "f8c04e", "fdebb0")
@@ -52,13 +55,13 @@ class Cartoon:
 def draw(canvas: Canvas, rng: np.random.Generator) -> Field:
     """Draw the cartoon, let the tiles settle on it, then cut, tilt and grout them."""
     noise = Noise(rng)
-    cartoon = _cartoon(canvas.plain, noise)
-    turn = _contours(cartoon.region)
+    desk = Canvas.of_size(min(SETTLED_AT, canvas.plain.width), canvas.aspect, oversampling=1)
+    draft = _cartoon(desk, noise)
+    turn, room = _contours(draft.region), 1 - _edges(draft.region)
     sites = scatter(rng, spacing=TILE, aspect=canvas.aspect)
-    joints = rise(_edges(cartoon.region), 0.5, 0.0)
     for _ in range(ROUNDS):
-        owner, _ = _tiles(canvas.plain, sites, turn, cartoon.region)
-        sites = _middles(canvas.plain, owner, sites, joints)
+        sites = _middles(desk, _tiles(desk, sites, turn, draft.region)[0], sites, room)
+    cartoon = _cartoon(canvas.plain, noise)
     owner, reach = _tiles(canvas, sites, turn, canvas.spread(cartoon.region))
     return _grouted(canvas, owner, reach, at(cartoon.colour, sites), rng, noise)
 
@@ -87,29 +90,34 @@ def _tiles(
 
     The distance is that of the turned square, 1 at the edge of a tile that has all its room.
     """
+    best = np.full(canvas.height * canvas.width, NOBODY, np.int64)
     reach = int(0.95 * TILE * canvas.height) + 1
+    batch = max(1, PIXELS_AT_ONCE // (2 * reach + 1) ** 2)
+    for first in range(0, len(sites), batch):
+        part = sites[first : first + batch]
+        place, square = _claims(canvas, part, at(turn, part), reach)
+        number = np.broadcast_to(np.arange(first, first + len(part))[:, None, None], place.shape)
+        own = (place >= 0) & (at(region, part)[:, None, None] == region.reshape(-1).take(place))
+        # The nearest tile has the smallest key: its distance, then its number.
+        key = ((square[own] * 4096).astype(np.int64) << 24) | number[own]
+        np.minimum.at(best, place[own], key)
+    shape = (canvas.height, canvas.width)
+    owner = np.where(best < NOBODY, best & ((1 << 24) - 1), -1)
+    return owner.reshape(shape), np.minimum((best >> 24) / 4096, 9).astype(np.float32).reshape(shape)
+
+
+def _claims(canvas: Canvas, sites: Field, angle: Field, reach: int) -> tuple[NDArray[np.int64], Field]:
+    """Index of every pixel around every site (-1 off the canvas), and its distance in half tiles."""
     window = np.arange(-reach, reach + 1)
     middle = np.floor(sites * canvas.height).astype(np.int64)
     column = middle[:, 0, None, None] + window[None, None, :]
     row = middle[:, 1, None, None] + window[None, :, None]
     right = ((column + 0.5) / canvas.height - sites[:, 0, None, None]).astype(np.float32)
     down = ((row + 0.5) / canvas.height - sites[:, 1, None, None]).astype(np.float32)
-    angle = at(turn, sites)[:, None, None]
-    cosine, sine = np.cos(angle), np.sin(angle)
-    square = np.maximum(np.abs(right * cosine + down * sine), np.abs(down * cosine - right * sine)) / (
-        TILE / 2
-    )
+    cosine, sine = np.cos(angle)[:, None, None], np.sin(angle)[:, None, None]
+    square = np.maximum(np.abs(right * cosine + down * sine), np.abs(down * cosine - right * sine))
     inside = (column >= 0) & (row >= 0) & (column < canvas.width) & (row < canvas.height)
-    place = np.where(inside, row * canvas.width + column, 0)
-    own = at(region, sites)[:, None, None] == region.reshape(-1).take(place)
-    number = np.broadcast_to(np.arange(len(sites))[:, None, None], square.shape)
-    keep = inside & own
-    key = ((square[keep] * 4096).astype(np.int64) << 24) | number[keep]
-    best = np.full(canvas.height * canvas.width, np.iinfo(np.int64).max, np.int64)
-    np.minimum.at(best, place[keep], key)
-    found = best < np.iinfo(np.int64).max
-    owner = np.where(found, best & ((1 << 24) - 1), -1).reshape(canvas.height, canvas.width)
-    return owner, np.where(found, (best >> 24) / 4096, 9).astype(np.float32).reshape(owner.shape)
+    return np.where(inside, row * canvas.width + column, -1), square * np.float32(2 / TILE)
 
 
 def _middles(canvas: Canvas, owner: NDArray[np.int64], sites: Field, weight: Field) -> Field:

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from velatura.imaging.samples.canvas import Canvas, Field
-from velatura.imaging.samples.colour import hexes, lay_over, mix, ramp, rise
+from velatura.imaging.samples.colour import hexes, mix, ramp, rise
 from velatura.imaging.samples.curve import spline
 from velatura.imaging.samples.noise import Noise
 from velatura.imaging.samples.photos.lathe import Ball, Camera, Hits, Profile, Solid, open_sky, unit
 from velatura.imaging.samples.photos.lens import developed
+from velatura.imaging.samples.photos.skins import (
+    LEMON_PEEL,
+    ORANGE_PEEL,
+    Skin,
+    apple_skin,
+    bowl_skin,
+    citrus_skin,
+    grape_skin,
+    jug_skin,
+    pear_skin,
+)
 
 __all__ = ["draw"]
 
@@ -110,7 +121,6 @@ JUG = [
 ]
 
 
-Skin = Callable[[Field], Field]
 Vector = tuple[float, float, float]
 
 
@@ -156,18 +166,18 @@ def _arrangement(rng: np.random.Generator, noise: Noise) -> list[Thing]:
     jug = Solid(_turned(JUG), (-2.05, 0, 1.0))
     body, neck = Ball((-2.05, 0.82, 1.0), (0.68, 0.84, 0.68)), Ball((-2.05, 1.95, 1.0), (0.36, 0.55, 0.36))
     things = [
-        Thing(bowl, _bowl_skin(noise), 0.55, (Ball((0, 0.50, 0), (1.30, 0.50, 1.30)),)),
-        Thing(jug, _jug_skin(noise), 0.5, (body, neck)),
-        _fruit(_turned(PEAR), (0.13, 0.72, 0.42), (0.14, 1, 0.05), _pear_skin(noise), held=True),
+        Thing(bowl, bowl_skin(noise), 0.55, (Ball((0, 0.50, 0), (1.30, 0.50, 1.30)),)),
+        Thing(jug, jug_skin(noise), 0.5, (body, neck)),
+        _fruit(_turned(PEAR), (0.13, 0.72, 0.42), (0.14, 1, 0.05), pear_skin(noise), held=True),
         _stem((0.13, 0.72, 0.42), (0.14, 1, 0.05), 1.28, held=True),
         _fruit(
             _turned(ORANGE),
             (0.53, 0.98, -0.44),
             (0.25, 0.9, -0.4),
-            _citrus_skin(noise, ORANGE_PEEL),
+            citrus_skin(noise, ORANGE_PEEL),
             held=True,
         ),
-        _fruit(_turned(LEMON), (-1.60, 0.40, -1.35), (0.95, 0.06, -0.32), _citrus_skin(noise, LEMON_PEEL)),
+        _fruit(_turned(LEMON), (-1.60, 0.40, -1.35), (0.95, 0.06, -0.32), citrus_skin(noise, LEMON_PEEL)),
     ]
     apple = _turned(APPLE)
     for seed, place, lean in (
@@ -178,7 +188,7 @@ def _arrangement(rng: np.random.Generator, noise: Noise) -> list[Thing]:
     ):
         held = place[1] > 0
         things += [
-            _fruit(apple, place, lean, _apple_skin(noise, seed), held=held),
+            _fruit(apple, place, lean, apple_skin(noise, seed), held=held),
             _stem(place, lean, 0.8, held=held),
         ]
     return things + _grapes(rng, noise)
@@ -210,105 +220,13 @@ def _grapes(rng: np.random.Generator, noise: Noise) -> list[Thing]:
                 -1.30 + 0.75 * reach * np.sin(turn) + nudge[2],
             )
             ball = Ball((float(x), float(lift + 0.5 * nudge[1]), float(z)), (radius, radius, radius))
-            grapes.append(Thing(ball, _grape_skin(noise, float(rng.random())), 0.40, (ball,), soft=0.35))
+            grapes.append(Thing(ball, grape_skin(noise, float(rng.random())), 0.40, (ball,), soft=0.35))
     return grapes
 
 
 def _turned(corners: Sequence[tuple[float, float]]) -> Profile:
     """A rounded profile through these corners, kept from crossing the axis."""
     return Profile(np.maximum(spline(corners, pieces=6), np.array((0, -np.inf), np.float32)))
-
-
-def _around(local: Field) -> tuple[Field, Field]:
-    """Cosine and sine of the bearing about the axis: noise over them has no seam."""
-    reach = np.maximum(np.hypot(local[:, 0], local[:, 2]), 1e-6)
-    return np.asarray(local[:, 0] / reach, np.float32), np.asarray(local[:, 2] / reach, np.float32)
-
-
-def _apple_skin(noise: Noise, seed: float) -> Skin:
-    def skin(local: Field) -> Field:
-        cosine, sine = _around(local)
-        streak = noise.fractal(cosine * 5 + seed, sine * 5 + local[:, 1] * 0.7, octaves=4)
-        blush = noise.fractal(cosine * 0.9 + 3 * seed, sine * 0.9 + local[:, 1], octaves=2)
-        ends = rise(local[:, 1], 0.80, 0.95) + rise(local[:, 1], 0.25, 0.0)
-        colour = ramp(
-            0.36 + 0.45 * streak + 0.7 * blush + 0.35 * ends,
-            (0, 0.4, 0.75, 1.05),
-            hexes("8c0f17", "c3221f", "de6a2c", "d8c04e"),
-        )
-        dots = rise(noise(cosine * 22 + seed, sine * 22 + local[:, 1] * 24), 0.62, 0.75)
-        return mix(colour, hexes("e9c58a")[0], 0.55 * dots)
-
-    return skin
-
-
-def _pear_skin(noise: Noise) -> Skin:
-    def skin(local: Field) -> Field:
-        cosine, sine = _around(local)
-        blush = (
-            0.5 + 0.5 * cosine + 0.5 * noise.fractal(cosine * 1.4, sine * 1.4 + local[:, 1] * 1.3, octaves=3)
-        )
-        colour = ramp(blush - 0.15 * local[:, 1], (0.1, 0.6, 1.1), hexes("8f9a35", "c2b544", "d59a45"))
-        russet = rise(noise(cosine * 24, sine * 24 + local[:, 1] * 26), 0.45, 0.7)
-        return mix(colour, hexes("7a5a2a")[0], 0.6 * russet + 0.4 * rise(local[:, 1], 1.12, 1.3))
-
-    return skin
-
-
-ORANGE_PEEL, LEMON_PEEL = hexes("c85a0c", "ef8a1d", "f7a63a"), hexes("c99a12", "f0c92a", "f8df62")
-
-
-def _citrus_skin(noise: Noise, peel: Field) -> Skin:
-    def skin(local: Field) -> Field:
-        cosine, sine = _around(local)
-        pores = noise(cosine * 15, sine * 15 + local[:, 1] * 30) + 0.5 * noise(
-            cosine * 29 + 5, sine * 29 + local[:, 1] * 58
-        )
-        return ramp(0.55 + 0.30 * pores + 0.2 * noise(cosine * 2, sine * 2 + local[:, 1]), (0, 0.5, 1), peel)
-
-    return skin
-
-
-def _grape_skin(noise: Noise, ripeness: float) -> Skin:
-    def skin(local: Field) -> Field:
-        bloom = 0.5 + 0.6 * noise.fractal(
-            local[:, 0] * 1.8 + 40 * ripeness, local[:, 1] * 1.8 + local[:, 2], octaves=3
-        )
-        colour = mix(hexes("3a1436")[0], hexes("6b2448")[0], np.full(len(local), ripeness, np.float32))
-        return mix(colour, hexes("8b86ad")[0], 0.38 * np.clip(bloom, 0, 1))
-
-    return skin
-
-
-def _bowl_skin(noise: Noise) -> Skin:
-    def skin(local: Field) -> Field:
-        cosine, sine = _around(local)
-        run = noise.fractal(cosine * 4, sine * 4 + local[:, 1] * 0.8, octaves=4)
-        glaze = ramp(
-            0.45 + 0.4 * run - 0.3 * (local[:, 1] - 0.5), (0, 0.5, 1), hexes("123a5c", "1f5f86", "4f9ab0")
-        )
-        lay_over(glaze, hexes("b98a5e")[0], rise(local[:, 1] + 0.01 * run, 0.965, 0.985))
-        lay_over(glaze, hexes("9a7450")[0], rise(local[:, 1] + 0.02 * run, 0.12, 0.09))
-        return glaze
-
-    return skin
-
-
-def _jug_skin(noise: Noise) -> Skin:
-    def skin(local: Field) -> Field:
-        cosine, sine = _around(local)
-        glaze = mix(
-            hexes("e6dfcf")[0],
-            hexes("cfc4ae")[0],
-            np.clip(0.5 + noise.fractal(cosine * 3, sine * 3 + local[:, 1] * 3, octaves=4), 0, 1),
-        )
-        bearing = np.arctan2(sine, cosine)
-        wave = 0.07 * np.sin(bearing * 9)
-        for level, half in ((0.84 + wave, 0.035), (1.12, 0.018), (0.56, 0.018), (2.2, 0.03)):
-            lay_over(glaze, hexes("2b4a86")[0], 0.85 * rise(np.abs(local[:, 1] - level), half, half - 0.014))
-        return glaze
-
-    return skin
 
 
 def _room(camera: Camera, things: list[Thing], noise: Noise) -> Field:
