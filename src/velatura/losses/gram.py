@@ -18,9 +18,9 @@ __all__ = ["Gram"]
 @losses.register("gram")
 @dataclass(frozen=True, kw_only=True)
 class Gram(Loss):
-    r"""Squared error of Gram matrices :math:`G = \tfrac1s F F^\top`.
+    r"""Squared error of Gram matrices: which features occur together, wherever they are.
 
-    .. math:: E = \tfrac{1}{d} \sum_{ij} (G_{ij} - A_{ij})^2
+    .. math:: E = \tfrac{1}{d} \sum_{ij} (G_{ij} - A_{ij})^2, \quad G = \tfrac1s F F^\top
 
     The divisor ``d`` is ``C^2`` for ``"mean"``, 1 for ``"sum"``, :math:`\sum A_{ij}^2` for
     ``"relative"``, and for ``"gatys"`` whatever makes the loss :math:`\tfrac{1}{4 N^2 M^2}` of the
