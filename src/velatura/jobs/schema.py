@@ -83,10 +83,9 @@ def _value(annotation: Any, value: Any, at: str) -> Any:
     if part is not None:
         return _part(part, value, at)
     if held is not None:
-        items = {key: (item, _join(at, key)) for key, item in _table(value, at).items()}
-        return {key: build(held, _table(item, path), at=path) for key, (item, path) in items.items()}
+        return {key: _config(held, item, _join(at, key)) for key, item in _table(value, at).items()}
     if isinstance(bare, type) and dataclasses.is_dataclass(bare):
-        return value if isinstance(value, bare) else build(bare, _table(value, at), at=at)
+        return _config(bare, value, at)
     try:
         return _adapter(annotation).validate_python(value)
     except ValidationError as error:
@@ -96,13 +95,17 @@ def _value(annotation: Any, value: Any, at: str) -> Any:
         raise ConfigError(f"{at}{inside}: {message}, not {first['input']!r}") from None
 
 
+def _config(config_class: type[T], value: Any, at: str) -> T:
+    return value if isinstance(value, config_class) else build(config_class, _table(value, at), at=at)
+
+
 @cache
 def _adapter(annotation: Any) -> TypeAdapter[Any]:
     return TypeAdapter(annotation, config=ConfigDict(allow_inf_nan=False))
 
 
 def _part(part: PartOf, value: Any, at: str) -> Any:
-    if dataclasses.is_dataclass(value):
+    if type(value) in (part.registry[name] for name in part.registry):
         return value
     table = {"name": value} if isinstance(value, str) else dict(_table(value, at))
     if "name" not in table:
@@ -129,16 +132,19 @@ def parse_assignment(text: str) -> tuple[str, Any]:
     if not equals or not path:
         raise ConfigError(f"expected KEY=VALUE, such as optimizer.lr=0.05, not {text!r}")
     try:
-        return path, tomllib.loads(f"value = {value}")["value"]
+        table = tomllib.loads(f"value = {value}")
     except tomllib.TOMLDecodeError:
         return path, value.strip()
+    # A line break in the text could begin a second value.
+    return path, table["value"] if len(table) == 1 else value.strip()
 
 
 def assign(config_class: type, mapping: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of ``mapping`` with values set at dotted paths.
 
     A value replaces what was there, tables too. Giving a part another name drops the settings of
-    the part that it had. Names are set first, in whatever order the changes come.
+    the part that it had. The order of the changes does not matter: whole tables are set before
+    what is inside them, and names before the settings of what they name.
 
     Args:
         config_class: What the mapping will become; it decides what the paths may be.
@@ -149,8 +155,10 @@ def assign(config_class: type, mapping: Mapping[str, Any], changes: Mapping[str,
         ConfigError: A path leads nowhere.
     """
     changed: dict[str, Any] = copy.deepcopy(dict(mapping))
-    for path in sorted(changes, key=lambda path: not path.endswith("name")):
-        _assign(config_class, changed, path.split("."), changes[path], path)
+    split = sorted((path.split(".") for path in changes), key=lambda keys: (len(keys), keys[-1] != "name"))
+    for keys in split:
+        path = ".".join(keys)
+        _assign(config_class, changed, keys, changes[path], path)
     return changed
 
 
@@ -203,5 +211,7 @@ def help_of(config_class: type, field: str) -> str:
     return f"{setting.help} ({', '.join(details)})" if details else setting.help
 
 
-def _short(bound: Any) -> str:
-    return f"{bound:g}" if isinstance(bound, float) or bound < 10**6 else "2^63"
+def _short(bound: float) -> str:
+    if isinstance(bound, int) and bound >= 2**20 and bound.bit_count() == 1:
+        return f"2^{bound.bit_length() - 1}"
+    return f"{bound:g}"
