@@ -14,6 +14,7 @@ from annotated_types import Len
 from velatura.backbones import BackboneConfig, build_backbone
 from velatura.core.config import Setting, to_mapping
 from velatura.core.errors import ConfigError
+from velatura.core.files import check_writable
 from velatura.core.progress import never
 from velatura.core.rng import generator
 from velatura.engine.distill import (
@@ -26,7 +27,7 @@ from velatura.engine.distill import (
     distill,
 )
 from velatura.engine.precision import laid_out
-from velatura.imaging import READABLE
+from velatura.jobs.pictures import pictures_in
 from velatura.weights import Weights, write_slim
 
 __all__ = ["DistillJob", "run_distill"]
@@ -66,16 +67,19 @@ def run_distill(
         The weights file. Beside it stand ``checkpoint.safetensors`` and ``log.jsonl``.
 
     Raises:
-        ConfigError: A folder without pictures; a checkpoint of another network.
-        WeightsError: A teacher's weights are missing or broken, or teach nothing new.
+        ConfigError: A folder without pictures; a teacher who teaches nothing new; a checkpoint of
+            another network.
+        OutputError: Nothing can be written to the output folder.
+        WeightsError: A teacher's weights are missing or broken.
     """
     folder = Path(job.output)
-    folder.mkdir(parents=True, exist_ok=True)
+    check_writable(folder / "log.jsonl")
     contents, held_contents = _split(_pictures(job.contents))
     styles, held_styles = _split(_pictures(job.styles))
     size = job.config.crop
     crops = {name: Crops(paths, size=size) for name, paths in (("contents", contents), ("styles", styles))}
     teachers = _teachers(job.teachers, crops["contents"], crops["styles"], seed=job.config.seed)
+    folder.mkdir(parents=True, exist_ok=True)
     with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
 
         def tell(lesson: Lesson) -> None:
@@ -99,10 +103,10 @@ def run_distill(
 
 
 def _pictures(folder: str) -> list[Path]:
-    path = Path(folder)
-    if not path.is_dir():
-        raise ConfigError(f"{folder} is no folder of pictures")
-    found = sorted(file for file in path.iterdir() if file.suffix.lower() in READABLE)
+    try:
+        found = pictures_in(Path(folder))
+    except OSError as error:
+        raise ConfigError(f"{folder} is no folder of pictures: {error.strerror}") from error
     if len(found) < 2:
         raise ConfigError(f"{folder} holds {len(found)} pictures; training needs at least 2")
     return found
