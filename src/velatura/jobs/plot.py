@@ -35,7 +35,7 @@ def plot_history(history: Sequence[dict[str, Any]], path: Path) -> None:
         path: The file; its suffix decides the format.
 
     Raises:
-        VelaturaError: The file cannot be written.
+        OutputError: The file cannot be written.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -39,7 +39,7 @@ class Result:
 
         Raises:
             ConfigError: An option that the format cannot honour.
-            VelaturaError: The file cannot be written.
+            OutputError: The file cannot be written.
         """
         write_picture(self.picture, path, metadata={"velatura": json.dumps(self.record)}, **options)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +14,7 @@ from annotated_types import Ge, Gt, Interval
 
 from velatura.core.config import Setting
 from velatura.core.errors import ConfigError
-from velatura.core.files import atomic_path
+from velatura.core.files import atomic_path, check_writable
 from velatura.core.progress import OnProgress, Progress
 from velatura.engine.optimization import Checkpoints
 from velatura.imaging import Picture, check_target, write_picture
@@ -35,7 +37,9 @@ class Saving:
     history: Annotated[str | None, Setting("JSON file for the loss of every step")] = None
     plot: Annotated[str | None, Setting("Picture file for a plot of the losses")] = None
     checkpoint: Annotated[str | None, Setting("File that the run is saved to while it runs")] = None
-    checkpoint_every: Annotated[float, Ge(0), Setting("Time between two saves", unit="seconds")] = 10.0
+    checkpoint_every: Annotated[
+        float | None, Ge(0), Setting("Time between two saves; unset: 10", unit="seconds")
+    ] = None
     resume: Annotated[str | None, Setting("Checkpoint to go on from")] = None
     save_every: Annotated[int | None, Gt(0), Setting("Steps between two pictures written on the way")] = None
     save_pattern: Annotated[
@@ -43,8 +47,10 @@ class Saving:
     ] = None
 
     def __post_init__(self) -> None:
+        if self.checkpoint_every is not None and self.checkpoint is None:
+            raise ConfigError("checkpoint_every is of no use alone; name a checkpoint too")
         if self.save_pattern is not None and self.save_every is None:
-            raise ConfigError("save_pattern names pictures that nobody asked for; set save_every too")
+            raise ConfigError("save_pattern is of no use alone; set save_every too")
         if self.save_pattern is not None and self.preview("name", 1, 1) == self.preview("name", 2, 1):
             raise ConfigError("save_pattern must have {step} in it, or each picture overwrites the last")
 
@@ -57,7 +63,7 @@ class Saving:
         assert self.save_pattern is not None
         try:
             return Path(self.save_pattern.format(name=name, step=step, scale=scale))
-        except (KeyError, IndexError, ValueError) as error:
+        except (KeyError, IndexError, ValueError, AttributeError) as error:
             raise ConfigError(
                 f"save_pattern {self.save_pattern!r} takes {{step}}, {{scale}} and {{name}} only: {error}"
             ) from None
@@ -78,45 +84,60 @@ class Writer:
 
     def __init__(self, saving: Saving, *, output: Path, inputs: Sequence[Path]) -> None:
         if saving.save_every is not None and saving.save_pattern is None:
-            pattern = f"{output.with_suffix('')}-{{step:05d}}{output.suffix}".replace("{name}", "{{name}}")
-            saving = replace(saving, save_pattern=pattern)
+            saving = replace(saving, save_pattern=_numbered(output))
         self.saving, self.output, self.inputs = saving, output, list(inputs)
+        self.extras = {
+            name: Path(path)
+            for name in ("record", "history", "plot", "checkpoint")
+            if (path := getattr(saving, name)) is not None
+        }
         if saving.plot is not None:
             check_plot(Path(saving.plot))
-        resolved = {path.resolve() for path in inputs}
-        extra = (saving.record, saving.history, saving.plot, saving.checkpoint)
-        targets = [output, *(Path(path) for path in extra if path is not None)]
-        for target in targets:
-            if target.resolve() in resolved:
+        self._check_names()
+
+    def _check_names(self) -> None:
+        read = [*self.inputs, *([] if self.saving.resume is None else [Path(self.saving.resume)])]
+        seen: list[Path] = []
+        for name, target in {"output": self.output, **self.extras}.items():
+            # A run may go on in the checkpoint that it goes on from.
+            if any(_is_same(target, path) for path in (self.inputs if name == "checkpoint" else read)):
                 raise ConfigError(
                     f"{target} is read by this job and will not be overwritten; choose another name"
                 )
-        if len({target.resolve() for target in targets}) < len(targets):
-            raise ConfigError("two outputs have the same file name")
+            if any(_is_same(target, other) for other in seen):
+                raise ConfigError(f"two outputs have the same file name, {target}; choose another for {name}")
+            seen.append(target)
 
-    def check(self, *, profile: bytes | None) -> None:
-        """Refuses, before anything runs, a picture that could not be written.
+    def check(self, *, profile: bytes | None, name: str) -> None:
+        """Refuses, before anything runs, what could not be written.
 
         Args:
             profile: The colour profile that the picture will carry.
+            name: What pictures on the way are called.
 
         Raises:
             ConfigError: The format cannot do what was asked for.
-            VelaturaError: The file cannot be written.
+            OutputError: A file cannot be written.
         """
         if self.saving.quality is not None and self.output.suffix.lower() in _LOSSLESS:
             raise ConfigError(
                 f"quality has no meaning for {self.output.suffix}, which loses nothing; leave it out"
             )
-        check_target(
-            self.output,
-            bits=self.saving.bits,
-            quality=self.saving.quality or 100,
-            icc=self.saving.icc,
-            metadata=None,
-            protect=self.inputs,
-            profile=profile,
-        )
+        pictures = [(self.output, profile)]
+        if self.saving.save_every is not None:
+            pictures.append((self.saving.preview(name, self.saving.save_every, 1), None))
+        for path, own_profile in pictures:
+            check_target(
+                path,
+                bits=self.saving.bits,
+                quality=self.saving.quality or 100,
+                icc=self.saving.icc,
+                metadata=None,
+                protect=self.inputs,
+                profile=own_profile,
+            )
+        for path in self.extras.values():
+            check_writable(path)
 
     def _options(self) -> dict[str, Any]:
         options: dict[str, Any] = {"bits": self.saving.bits, "icc": self.saving.icc}
@@ -125,11 +146,12 @@ class Writer:
     def checkpoints(self) -> Checkpoints:
         """Where the run is saved and what it goes on from."""
         saving = self.saving
-        return Checkpoints(
-            save_to=None if saving.checkpoint is None else Path(saving.checkpoint),
+        checkpoints = Checkpoints(
+            save_to=self.extras.get("checkpoint"),
             resume_from=None if saving.resume is None else Path(saving.resume),
-            every_s=saving.checkpoint_every,
         )
+        every_s = saving.checkpoint_every
+        return checkpoints if every_s is None else replace(checkpoints, every_s=every_s)
 
     def with_previews(self, on_progress: OnProgress, *, name: str) -> OnProgress:
         """``on_progress``, with a picture written every ``save_every`` steps."""
@@ -148,21 +170,63 @@ class Writer:
         return report
 
     def write(self, result: Result, job: Mapping[str, Any]) -> tuple[str, ...]:
-        """Writes everything; returns what the user should know of it."""
+        """Writes everything, the picture first.
+
+        Args:
+            result: What the job came to.
+            job: The job as plain values, for the record.
+
+        Returns:
+            What the user should know of it, a line each.
+
+        Raises:
+            OutputError: A file cannot be written.
+        """
         record = {"job": job, **result.record}
-        metadata = {"velatura": json.dumps(record)}
         notes = write_picture(
-            result.picture, self.output, metadata=metadata, protect=self.inputs, **self._options()
+            result.picture,
+            self.output,
+            metadata={"velatura": json.dumps(record)},
+            protect=self.inputs,
+            **self._options(),
         )
-        if self.saving.record is not None:
-            _write_json(Path(self.saving.record), record)
-        if self.saving.history is not None:
-            _write_json(Path(self.saving.history), result.history)
-        if self.saving.plot is not None:
-            plot_history(result.history, Path(self.saving.plot))
-        return tuple(notes)
+        for name, path in self.extras.items():
+            match name:
+                case "record":
+                    _write_json(path, record)
+                case "history":
+                    _write_json(path, [_without_nan(entry) for entry in result.history])
+                case "plot":
+                    plot_history(result.history, path)
+        return notes
+
+
+def _numbered(output: Path) -> str:
+    """A pattern beside ``output`` with the step in it."""
+    stem, suffix = (
+        text.replace("{", "{{").replace("}", "}}")
+        for text in (str(output.parent / output.stem), output.suffix)
+    )
+    return f"{stem}-{{step:05d}}{suffix}"
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    """Whether two paths lead to one file, by links of either kind too."""
+    if os.path.realpath(one) == os.path.realpath(other):
+        return True
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
+
+
+def _without_nan(value: Any) -> Any:
+    """JSON has no number for a loss that was not finite: null stands for it."""
+    if isinstance(value, Mapping):
+        return {key: _without_nan(item) for key, item in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _write_json(path: Path, content: Any) -> None:
     with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")

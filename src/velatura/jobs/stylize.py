@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from annotated_types import Ge, Interval, Len
+from torch import Tensor
 
-from velatura.backbones import build_backbone
+from velatura.backbones import backbones, build_backbone
 from velatura.core.config import Setting, to_mapping
 from velatura.core.errors import Cancelled, ConfigError
 from velatura.core.progress import OnProgress, never, silent
-from velatura.engine.optimization import Checkpoints, Optimization, OptimizationStylizer, Outcome
+from velatura.engine.optimization import Checkpoints, Optimization, OptimizationStylizer
 from velatura.engine.precision import PrecisionName, choose_device, choose_precision, computing_threads
 from velatura.imaging import Picture, read_picture
 from velatura.initializations import Picture as StartPicture
@@ -84,7 +85,8 @@ def stylization(
         ConfigError: An unknown name, or a value of the wrong type or out of range.
     """
     base = load_preset(preset)
-    method = assign(Optimization, base.method, changes or {})
+    method = build(Optimization, assign(Optimization, base.method, changes or {}))
+    backbones[method.backbone.name]  # An unknown one is answered here, before any picture is read.
     return build(Stylization, {"preset": preset, "working_size": base.size, "method": method, **settings})
 
 
@@ -121,7 +123,8 @@ def _start_picture(how: Stylization, start: Picture | None) -> Picture | None:
 
 def _result_size(content: Picture, how: Stylization) -> tuple[int, int]:
     own = max(content.height, content.width)
-    return fit(content.height, content.width, how.size or min(own, how.working_size))
+    long_edge = min(own, how.working_size) if how.size is None else how.size
+    return fit(content.height, content.width, long_edge)
 
 
 def stylize_pictures(
@@ -149,6 +152,7 @@ def stylize_pictures(
         ConfigError: Settings that do not fit together or do not fit the pictures.
         WeightsError: The backbone's weights are missing, broken, or lack a layer.
         Cancelled: Cancelled before there was anything to return.
+        VelaturaError: The loss is not finite whatever the step size.
     """
     start = _start_picture(how, start)
     blend = blend_weights(how.blend, len(styles))
@@ -185,7 +189,15 @@ def stylize_pictures(
             on_progress=on_progress,
             cancelled=cancelled,
         )
-    return _result(outcome, content, how, record)
+    pictures = (content, *styles, *([] if start is None else [start]))
+    notes = tuple(f"{picture.name}: {note}" for picture in pictures for note in picture.notes)
+    return Result(
+        picture=_dressed(outcome.pixels, content, how),
+        history=outcome.history,
+        interrupted=outcome.interrupted,
+        record=record,
+        notes=notes,
+    )
 
 
 def _with_fingerprint(checkpoints: Checkpoints | None, record: Mapping[str, Any]) -> Checkpoints | None:
@@ -207,17 +219,14 @@ def _fingerprint(picture: Picture) -> str:
     return hashlib.sha256(picture.pixels.contiguous().numpy().tobytes()).hexdigest()
 
 
-def _result(outcome: Outcome, content: Picture, how: Stylization, record: Mapping[str, Any]) -> Result:
-    pixels = outcome.pixels
+def _dressed(pixels: Tensor, content: Picture, how: Stylization) -> Picture:
+    """The result at its size, with what the photograph has beside its pixels."""
     if how.upsample:
         pixels = resize(pixels[None], (content.height, content.width))[0].clamp(0, 1)
     alpha = content.alpha
     if alpha is not None:
         alpha = resize(alpha[None], (pixels.shape[1], pixels.shape[2]))[0].clamp(0, 1)
-    picture = Picture(pixels=pixels, alpha=alpha, icc=content.icc, exif=content.exif, name=content.name)
-    return Result(
-        picture=picture, history=outcome.history, interrupted=outcome.interrupted, record=dict(record)
-    )
+    return Picture(pixels=pixels, alpha=alpha, icc=content.icc, exif=content.exif, name=content.name)
 
 
 def run_stylize(
@@ -229,21 +238,29 @@ def run_stylize(
         ImageError: A picture cannot be read.
         ConfigError: Settings that do not fit together; files that would overwrite an input.
         WeightsError: The backbone's weights are missing, broken, or lack a layer.
-        VelaturaError: A file cannot be written.
+        OutputError: A file cannot be written.
+        VelaturaError: The loss is not finite whatever the step size.
     """
-    start = _start_path(job.stylization)
-    inputs = [Path(path) for path in (job.content, *job.styles, *([start] if start else []))]
-    writer = Writer(job.saving, output=Path(job.output), inputs=inputs)
+    writer = Writer(job.saving, output=Path(job.output), inputs=_inputs(job))
     content = read_picture(job.content)
     styles = [read_picture(path) for path in job.styles]
-    writer.check(profile=content.icc)
+    start_path = _start_path(job.stylization)
+    start = None if start_path is None else read_picture(start_path)
+    writer.check(profile=content.icc, name=content.name)
     result = stylize_pictures(
         content,
         styles,
         job.stylization,
+        start=start,
         checkpoints=writer.checkpoints(),
         on_progress=writer.with_previews(on_progress, name=content.name),
         cancelled=cancelled,
     )
-    notes = tuple(note for picture in (content, *styles) for note in picture.notes)
-    return replace(result, notes=notes + writer.write(result, to_mapping(job)))
+    return replace(result, notes=result.notes + writer.write(result, to_mapping(job)))
+
+
+def _inputs(job: StylizeJob) -> list[Path]:
+    """Every file that the job reads, but for a checkpoint."""
+    start, weights = _start_path(job.stylization), job.stylization.method.backbone.weights
+    # Weights are a file or a name; a name is the path of nothing that the job could overwrite.
+    return [Path(path) for path in (job.content, *job.styles, weights, start) if path is not None]
