@@ -8,12 +8,15 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.main import get_command
 
 from velatura._version import __version__
+from velatura.cli.help import App
 from velatura.core.errors import Cancelled, ConfigError, ImageError, OutputError, VelaturaError, WeightsError
 
 __all__ = ["main"]
@@ -34,6 +37,7 @@ _COMMANDS = {
 }
 
 _REQUEST_IS_WRONG = (ConfigError, ImageError, OutputError, WeightsError)
+# Typer takes click's errors from click or from a copy of its own, as its version goes.
 _UsageError: Any = typer.BadParameter.__base__
 
 
@@ -55,12 +59,12 @@ def _root(
     """
 
 
-def _build(requested: str | None) -> typer.Typer:
+def _build(requested: str | None) -> App:
     """The whole command tree, with only the requested command filled in."""
-    app = typer.Typer(no_args_is_help=True, add_completion=False, callback=_root)
+    app = App(callback=_root)
     for name, (module, panel, line) in _COMMANDS.items():
         if name == requested:
-            importlib.import_module(module).register(app, name, help=line, rich_help_panel=panel)
+            importlib.import_module(module).register(app, name, rich_help_panel=panel)
         else:
             app.command(name, help=line, rich_help_panel=panel)(_unfilled)
     return app
@@ -70,24 +74,29 @@ def _unfilled() -> NoReturn:
     raise AssertionError("only the requested command runs")
 
 
-def _run(arguments: list[str]) -> int:
-    requested = next((word for word in arguments if not word.startswith("-")), None)
+def _run(words: list[str], *, debug: bool) -> int:
+    requested = next((word for word in words if not word.startswith("-")), None)
     try:
-        status = _build(requested)(args=arguments, prog_name="velatura", standalone_mode=False)
-    except typer.Exit as stop:
-        return stop.exit_code
+        command = get_command(_build(requested))
+        status = command.main(args=words, prog_name="velatura", standalone_mode=False)
     except _UsageError as error:
-        return _complain(f"{error.format_message()} (see velatura {requested or ''} --help)", 2)
+        where = error.ctx.command_path if error.ctx else "velatura"
+        return _complain(f"{error.format_message().rstrip('.')} (see {where} --help)", 2, debug=debug)
     except _REQUEST_IS_WRONG as error:
-        return _complain(error, 2)
+        return _complain(error, 2, debug=debug)
     except (Cancelled, KeyboardInterrupt, typer.Abort):
-        return _complain("interrupted", 130)
+        return _complain("interrupted", 130, debug=debug)
     except VelaturaError as error:
-        return _complain(error, 1)
+        return _complain(error, 1, debug=debug)
+    except Exception as error:  # noqa: BLE001 - the last door: a user gets one line, not a traceback
+        reason = f"unexpected {type(error).__name__}: {error} (--debug shows where)"
+        return _complain(reason, 1, debug=debug)
     return status if isinstance(status, int) else 0
 
 
-def _complain(error: object, status: int) -> int:
+def _complain(error: object, status: int, *, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
     typer.echo(f"velatura: {' '.join(str(error).split())}", err=True)
     return status
 
@@ -102,19 +111,5 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     # other busy process on the machine that made a step 16 times as slow (2 cores, 128 pixels).
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if "--debug" in words:
-        words = ["--debug", *(word for word in words if word != "--debug")]
-        sys.exit(_run_in_the_open(words))
-    try:
-        status = _run(words)
-    except Exception as error:  # noqa: BLE001 - the last door: a user gets one line, not a traceback
-        reason = str(error).strip().split("\n")[0]
-        status = _complain(f"unexpected {type(error).__name__}: {reason} (--debug shows where)", 1)
-    sys.exit(status)
-
-
-def _run_in_the_open(words: list[str]) -> int:
-    status = _build(next((word for word in words if not word.startswith("-")), None))(
-        args=words, prog_name="velatura", standalone_mode=False
-    )
-    return status if isinstance(status, int) else 0
+    debug = "--debug" in words
+    sys.exit(_run([word for word in words if word != "--debug"], debug=debug))

@@ -9,10 +9,9 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from velatura.backbones import BackboneConfig, backbones, build_backbone
+from velatura.cli.tables import show_table
 from velatura.core.config import to_mapping
 from velatura.core.registry import Registry
 from velatura.initializations import initializations
@@ -30,7 +29,9 @@ _REGISTRIES: dict[str, Registry[Any]] = {
 
 
 def _list_backbones(
-    name: Annotated[str | None, typer.Argument(help="A backbone, to list its layers.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="A backbone, to list its layers.", metavar="NAME")
+    ] = None,
 ) -> None:
     """List the backbones, or the layers of one."""
     if name is None:
@@ -38,12 +39,10 @@ def _list_backbones(
             typer.echo(known)
         return
     backbone = build_backbone(BackboneConfig(name=name, weights="random"))
-    table = Table(
-        "layer", "channels", "stride", "receptive field", "smallest input", box=None, pad_edge=False
+    show_table(
+        ("layer", "channels", "stride", "receptive field", "smallest input"),
+        ((layer, *map(str, dataclasses.astuple(shape))) for layer, shape in backbone.shapes.items()),
     )
-    for layer, shape in backbone.shapes.items():
-        table.add_row(layer, *(str(number) for number in dataclasses.astuple(shape)))
-    Console().print(table)
 
 
 def _lister(registry: Registry[Any]) -> Callable[[], None]:
@@ -61,9 +60,9 @@ def _lister(registry: Registry[Any]) -> Callable[[], None]:
 def _default(field: dataclasses.Field[Any]) -> str:
     if field.default is not dataclasses.MISSING:
         return json.dumps(to_mapping(field.default))
-    return (
-        "(required)" if field.default_factory is dataclasses.MISSING else json.dumps(field.default_factory())
-    )
+    if field.default_factory is not dataclasses.MISSING:
+        return json.dumps(to_mapping(field.default_factory()))
+    return "(required)"
 
 
 def register(app: typer.Typer, name: str, **display: str) -> None:

@@ -6,14 +6,14 @@ import json
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from velatura.cli.help import App
+from velatura.cli.tables import show_table
 from velatura.presets import load_preset, preset_names
 
 __all__ = ["register"]
 
-app = typer.Typer(invoke_without_command=True, no_args_is_help=False)
+app = App(invoke_without_command=True, no_args_is_help=False)
 
 
 @app.callback()
@@ -26,16 +26,17 @@ def list_presets(context: typer.Context) -> None:
 
 
 @app.command()
-def show(name: Annotated[str, typer.Argument(help="Name of the preset.")]) -> None:
+def show(name: Annotated[str, typer.Argument(help="Name of the preset.", metavar="NAME")]) -> None:
     """Show every value of a preset with its source."""
     preset = load_preset(name)
     typer.echo(f"{preset.name}: {preset.title}\n{preset.source}\n")
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column, folding in (("setting", "fold"), ("value", "fold"), ("source", "fold")):
-        table.add_column(column, overflow=folding)  # type: ignore[arg-type]
-    for path, value, source in preset.rows():
-        table.add_row(path, value if isinstance(value, str) else json.dumps(value), source)
-    Console(soft_wrap=False).print(table)
+    show_table(
+        ("setting", "value", "source"),
+        (
+            (path, value if isinstance(value, str) else json.dumps(value), source)
+            for path, value, source in preset.rows()
+        ),
+    )
 
 
 def register(root: typer.Typer, name: str, **display: str) -> None:

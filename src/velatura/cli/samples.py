@@ -13,7 +13,7 @@ __all__ = ["register"]
 
 
 def samples(
-    folder: Annotated[Path, typer.Argument(help="Where the pictures go.")],
+    folder: Annotated[Path, typer.Argument(help="Where the pictures go.", metavar="FOLDER")],
     size: Annotated[int, typer.Option(help="Longer edge (pixels).")] = 768,
     seed: Annotated[int, typer.Option(help="Another seed, other pictures.")] = 0,
     overwrite: Annotated[

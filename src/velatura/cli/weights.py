@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from velatura.cli.help import App
+
 if TYPE_CHECKING:
     from tqdm import tqdm
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "register"]
 
-app = typer.Typer(
+app = App(
     name="weights",
     help="The networks' weights: which there are, which are here, and how to get the others.",
     no_args_is_help=True,
