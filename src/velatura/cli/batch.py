@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import typer
 
 from velatura.cli.progress import cancelled_by_interrupt, progress_on_stderr
-from velatura.core.errors import Cancelled, ConfigError, VelaturaError
+from velatura.core.errors import Cancelled, ConfigError, VelaturaError, WeightsError
+from velatura.imaging import WRITABLE, read_picture
+from velatura.jobs.pictures import PICTURE_SUFFIXES, pictures_in
 from velatura.jobs.stylize import StylizeJob
 from velatura.runners import run
 
 __all__ = ["contents_of", "output_for", "run_batch"]
 
-_WRITTEN = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".avif")
-_READ = (*_WRITTEN, ".gif", ".bmp")
 _FOR_ONE_PICTURE = ("record", "history", "plot", "checkpoint", "resume")
 
 
@@ -30,12 +31,15 @@ def contents_of(content: str) -> tuple[list[Path], bool]:
         ConfigError: A folder or a pattern without a picture.
     """
     path = Path(content)
-    if path.is_dir():
-        photos = sorted(file for file in path.iterdir() if file.suffix.lower() in _READ)
+    if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where a name is too long
+        try:
+            photos = pictures_in(path)
+        except OSError as error:
+            raise ConfigError(f"cannot look into folder {content}: {error.strerror}") from error
         if not photos:
-            raise ConfigError(f"folder {content} holds no picture (expected {', '.join(_READ)})")
+            raise ConfigError(f"folder {content} holds no picture (expected {', '.join(PICTURE_SUFFIXES)})")
         return photos, True
-    if not path.exists() and glob.has_magic(content):
+    if glob.escape(content) != content and not os.path.lexists(path):
         photos = sorted(file for name in glob.glob(content) if (file := Path(name)).is_file())  # noqa: PTH207 - absolute patterns
         if not photos:
             raise ConfigError(f"no file matches {content}")
@@ -44,42 +48,49 @@ def contents_of(content: str) -> tuple[list[Path], bool]:
 
 
 def output_for(photo: Path, folder: Path) -> Path:
-    """Where one of many goes: its own name, as PNG if its format cannot be written."""
-    return folder / (photo.name if photo.suffix.lower() in _WRITTEN else f"{photo.stem}.png")
+    """Where a photograph goes in a folder: its own name, as PNG if its format cannot be written."""
+    return folder / (photo.name if photo.suffix.lower() in WRITABLE else f"{photo.stem}.png")
 
 
 def run_batch(jobs: Sequence[StylizeJob], *, quiet: bool) -> int:
     """Runs every job, says which failed, and returns the exit status.
 
+    Args:
+        jobs: At least one; they differ in content and output only.
+        quiet: No progress.
+
     Returns:
         0; 1 if any failed; 130 if interrupted, with the jobs not yet begun left out.
 
     Raises:
-        ConfigError: The output is a file, two photographs would have the same name, or an option
-            names one file for several pictures. Found before anything runs.
+        ConfigError: The output is a file, two photographs would have the same name or be
+            overwritten, or an option names one file for several pictures. Found before anything
+            runs.
+        ImageError: A painting cannot be read. Found before anything runs.
+        WeightsError: The weights are missing or broken, for every job alike.
     """
     _check_batch(jobs)
     failed = done = 0
-    for number, job in enumerate(jobs, start=1):
-        title = f"{number}/{len(jobs)} {Path(job.content).name}"
-        try:
-            with (
-                cancelled_by_interrupt() as cancelled,
-                progress_on_stderr(quiet=quiet, title=title) as on_progress,
-            ):
-                result = run(job, on_progress=on_progress, cancelled=cancelled)
-        except Cancelled:
-            return _interrupted(done, jobs)
-        except VelaturaError as error:
-            failed += 1
-            typer.echo(f"velatura: {job.content}: {' '.join(str(error).split())}", err=True)
-            continue
-        for note in result.notes:
-            typer.echo(f"velatura: {note}", err=True)
-        typer.echo(job.output)
-        done += 1
-        if result.interrupted:
-            return _interrupted(done, jobs)
+    with cancelled_by_interrupt() as cancelled:
+        for number, job in enumerate(jobs, start=1):
+            title = f"{number}/{len(jobs)} {Path(job.content).name}"
+            try:
+                with progress_on_stderr(quiet=quiet, title=title) as on_progress:
+                    result = run(job, on_progress=on_progress, cancelled=cancelled)
+            except Cancelled:
+                return _interrupted(done, jobs)
+            except WeightsError:
+                raise
+            except VelaturaError as error:
+                failed += 1
+                typer.echo(f"velatura: {job.content}: {' '.join(str(error).split())}", err=True)
+                continue
+            for note in result.notes:
+                typer.echo(f"velatura: {note}", err=True)
+            typer.echo(job.output)
+            done += 1
+            if result.interrupted:
+                return _interrupted(done, jobs)
     if failed:
         typer.echo(f"velatura: {failed} of {len(jobs)} pictures failed, {done} written", err=True)
     return 1 if failed else 0
@@ -91,15 +102,28 @@ def _interrupted(done: int, jobs: Sequence[StylizeJob]) -> int:
 
 
 def _check_batch(jobs: Sequence[StylizeJob]) -> None:
+    """Refuses what would make every picture fail, or one picture undo another."""
+    saving = jobs[0].saving
     folder = Path(jobs[0].output).parent
     if folder.is_file():
         raise ConfigError(f"{folder} is a file; several photographs need a folder to go to")
     for name in _FOR_ONE_PICTURE:
-        if getattr(jobs[0].saving, name) is not None:
+        if getattr(saving, name) is not None:
             raise ConfigError(f"--{name} names one file and cannot go with several photographs")
-    seen: dict[Path, str] = {}
+    if saving.save_pattern is not None and saving.preview("a", 1, 1) == saving.preview("b", 1, 1):
+        raise ConfigError("--save-pattern must have {name} in it, or photographs overwrite each other's")
+    _check_names(jobs)
+    for style in jobs[0].styles:
+        read_picture(style)
+
+
+def _check_names(jobs: Sequence[StylizeJob]) -> None:
+    read = {os.path.realpath(path) for job in jobs for path in (job.content, *job.styles)}
+    seen: dict[str, str] = {}
     for job in jobs:
-        output = Path(job.output).resolve()
+        output = os.path.realpath(job.output)
+        if output in read:
+            raise ConfigError(f"{job.output} is read here and will not be overwritten; choose another folder")
         if output in seen:
             raise ConfigError(f"{seen[output]} and {job.content} would both be written to {job.output}")
         seen[output] = job.content

@@ -14,25 +14,26 @@ from velatura.jobs.schema import assign, build, help_of, parse_assignment
 __all__ = ["register"]
 
 
-def _option(field: str, *names: str) -> Any:
-    return typer.Option(*names, help=help_of(DistillJob, field))
+def _option(field: str, metavar: str, *names: str) -> Any:
+    return typer.Option(*names, metavar=metavar, help=help_of(DistillJob, field))
 
 
 def distill(
-    contents: Annotated[str, _option("contents", "--contents")],
-    styles: Annotated[str, _option("styles", "--styles")],
-    teachers: Annotated[list[str], _option("teachers", "--teacher")],
-    output: Annotated[str, _option("output", "--output", "-o")],
-    name: Annotated[str | None, _option("name", "--name")] = None,
-    steps: Annotated[int | None, typer.Option(help=help_of(DistillationConfig, "steps"))] = None,
+    contents: Annotated[str, _option("contents", "FOLDER", "--contents")],
+    styles: Annotated[str, _option("styles", "FOLDER", "--styles")],
+    teachers: Annotated[list[str], _option("teachers", "NAME|FILE", "--teacher")],
+    output: Annotated[str, _option("output", "FOLDER", "--output", "-o")],
+    name: Annotated[str | None, _option("name", "NAME", "--name")] = None,
+    steps: Annotated[int | None, typer.Option(metavar="N", help=help_of(DistillationConfig, "steps"))] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", help="Any setting of the training, such as lr=0.0005")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Any setting of the training, such as lr=0.0005"),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> int:
     """Train a narrow VGG-19 to see what wide ones see.
 
-    The run is saved every 250 steps and on Ctrl-C; the same command goes on from there.
+    The run is saved every 500 steps and on Ctrl-C; the same command goes on from there.
     """
     changes = dict(parse_assignment(text) for text in settings or ())
     if steps is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 import time
@@ -92,7 +93,8 @@ def cancelled_by_interrupt() -> Iterator[Callable[[], bool]]:
         if pressed:
             raise KeyboardInterrupt
         pressed = True
-        print("\nvelatura: stopping after this step (Ctrl-C again to stop at once)", file=sys.stderr)  # noqa: T201
+        # Not print: the signal may come in the middle of a line that is being printed.
+        os.write(2, b"\nvelatura: stopping after this step (Ctrl-C again to stop at once)\n")
 
     before = {number: signal.signal(number, press) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,77 +19,105 @@ from velatura.runners import run
 
 __all__ = ["register"]
 
-_RESULT, _METHOD, _FILES, _RUN = "The picture", "The method", "Files", "The run"
+_RESULT, _METHOD, _RUN, _FILES = "The picture", "The method", "The run", "Files"
 
 
-def _how(field: str, panel: str, *names: str, help: str = "") -> Any:  # noqa: A002
-    return typer.Option(*names, help=help or help_of(Stylization, field), rich_help_panel=panel)
+def _how(field: str, metavar: str | None = None, *, panel: str = _RESULT, help: str = "") -> Any:  # noqa: A002
+    text = help or help_of(Stylization, field)
+    return typer.Option(f"--{field}", metavar=metavar, help=text, rich_help_panel=panel)
 
 
-def _saved(field: str, *names: str) -> Any:
-    return typer.Option(*names, help=help_of(Saving, field), rich_help_panel=_FILES)
+def _saved(field: str, metavar: str) -> Any:
+    name = f"--{field.replace('_', '-')}"
+    return typer.Option(name, metavar=metavar, help=help_of(Saving, field), rich_help_panel=_FILES)
 
 
-def _change(help: str, *names: str) -> Any:  # noqa: A002
-    return typer.Option(*names, help=help, rich_help_panel=_METHOD)
+def _change(metavar: str, help: str, *names: str) -> Any:  # noqa: A002
+    return typer.Option(*names, metavar=metavar, help=help, rich_help_panel=_METHOD)
 
 
 def stylize(
-    content: Annotated[str, typer.Argument(help="The photograph; a folder or a quoted glob for many.")],
-    styles: Annotated[
-        list[str], typer.Argument(help="The painting, or several to blend.", metavar="STYLE...")
+    content: Annotated[
+        str,
+        typer.Argument(metavar="CONTENT", help="The photograph; a folder or a quoted glob for many."),
     ],
+    styles: Annotated[list[str], typer.Argument(metavar="STYLE", help="The painting, or several to blend.")],
     output: Annotated[
         str,
         typer.Option(
-            "--output", "-o", help="Where the picture goes; a folder for many.", rich_help_panel=_RESULT
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Where the picture goes; into a folder it goes under the photo's own name.",
+            rich_help_panel=_RESULT,
         ),
     ],
-    preset: Annotated[str, _how("preset", _METHOD, help="Named settings; see: velatura presets")] = "fast",
-    size: Annotated[int | None, _how("size", _RESULT)] = None,
-    upsample: Annotated[bool, _how("upsample", _RESULT, "--upsample")] = False,
-    strength: Annotated[float | None, _how("strength", _RESULT)] = None,
+    size: Annotated[int | None, _how("size", "PIXELS")] = None,
+    upsample: Annotated[bool, _how("upsample")] = False,
+    strength: Annotated[float | None, _how("strength", "FACTOR")] = None,
     blend: Annotated[
         str | None,
-        _how("blend", _RESULT, help="Weight of each painting, such as 0.7,0.3 (default: all the same)"),
+        _how("blend", "W,W,...", help="Weight of each painting, such as 0.7,0.3; unset: all the same"),
     ] = None,
-    seed: Annotated[int | None, _how("seed", _RUN)] = None,
+    preset: Annotated[
+        str, _change("NAME", "Named settings that the others are laid over; see: velatura presets")
+    ] = "fast",
     backbone: Annotated[
-        str | None, _change("Network whose features are compared; see: velatura backbones")
+        str | None, _change("NAME", "Network whose features are compared; see: velatura backbones")
     ] = None,
-    weights: Annotated[str | None, _change("Its weights: a name, a file, native, or random")] = None,
-    pooling: Annotated[str | None, _change("Its pooling: native, max, average or l2")] = None,
-    optimizer: Annotated[str | None, _change("How the canvas moves; see: velatura optimizers")] = None,
+    weights: Annotated[
+        str | None, _change("NAME|FILE", "Its weights; native: its own; random: drawn by the seed")
+    ] = None,
+    pooling: Annotated[
+        str | None, _change("KIND", "Its pooling: max, average, l2; native: what it was trained with")
+    ] = None,
+    optimizer: Annotated[
+        str | None, _change("NAME", "How the canvas moves; see: velatura optimizers")
+    ] = None,
     steps: Annotated[
-        str | None, _change("Steps at each scale from the smallest up, such as 200,100,50; the last repeats")
+        str | None,
+        _change("N,N,...", "Steps at each scale from the smallest up; larger scales repeat the last number"),
     ] = None,
     initialization: Annotated[
         str | None,
-        _change("Where the canvas starts; see: velatura initializations", "--initialization", "--init"),
+        _change(
+            "NAME", "Where the canvas starts; see: velatura initializations", "--init", "--initialization"
+        ),
     ] = None,
-    start: Annotated[str | None, _change("Picture to start from (initialisation: picture)")] = None,
+    start: Annotated[
+        str | None, _change("FILE", "Picture to start from, the initialisation 'picture'")
+    ] = None,
     settings: Annotated[
         list[str] | None,
         _change(
-            "Any setting of the preset, such as optimizer.lr=0.05; see: velatura presets show NAME", "--set"
+            "KEY=VALUE",
+            "Any setting of the preset, such as optimizer.lr=0.05; see: velatura presets show NAME",
+            "--set",
         ),
     ] = None,
-    device: Annotated[str | None, _how("device", _RUN)] = None,
+    seed: Annotated[int | None, _how("seed", "N", panel=_RUN)] = None,
+    device: Annotated[str | None, _how("device", "NAME", panel=_RUN)] = None,
     precision: Annotated[
-        str | None, _how("precision", _RUN, help="What the network computes in: auto, float32 or bfloat16")
+        str | None,
+        _how(
+            "precision",
+            "NAME",
+            panel=_RUN,
+            help="What the network computes in: float32, bfloat16, or auto, what the processor is fast in",
+        ),
     ] = None,
-    threads: Annotated[int | None, _how("threads", _RUN)] = None,
-    quality: Annotated[int | None, _saved("quality")] = None,
-    bits: Annotated[int | None, _saved("bits")] = None,
-    icc: Annotated[str | None, _saved("icc")] = None,
-    record: Annotated[str | None, _saved("record")] = None,
-    history: Annotated[str | None, _saved("history")] = None,
-    plot: Annotated[str | None, _saved("plot")] = None,
-    checkpoint: Annotated[str | None, _saved("checkpoint")] = None,
-    checkpoint_every: Annotated[float | None, _saved("checkpoint_every")] = None,
-    resume: Annotated[str | None, _saved("resume")] = None,
-    save_every: Annotated[int | None, _saved("save_every")] = None,
-    save_pattern: Annotated[str | None, _saved("save_pattern")] = None,
+    threads: Annotated[int | None, _how("threads", "N", panel=_RUN)] = None,
+    quality: Annotated[int | None, _saved("quality", "N")] = None,
+    bits: Annotated[int | None, _saved("bits", "8|16")] = None,
+    icc: Annotated[str | None, _saved("icc", "srgb|keep")] = None,
+    record: Annotated[str | None, _saved("record", "FILE")] = None,
+    history: Annotated[str | None, _saved("history", "FILE")] = None,
+    plot: Annotated[str | None, _saved("plot", "FILE")] = None,
+    checkpoint: Annotated[str | None, _saved("checkpoint", "FILE")] = None,
+    checkpoint_every: Annotated[float | None, _saved("checkpoint_every", "SECONDS")] = None,
+    resume: Annotated[str | None, _saved("resume", "FILE")] = None,
+    save_every: Annotated[int | None, _saved("save_every", "STEPS")] = None,
+    save_pattern: Annotated[str | None, _saved("save_pattern", "PATTERN")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.", rich_help_panel=_RUN)] = False,
 ) -> int:
     """Give a photograph the style of a painting.
@@ -98,14 +127,18 @@ def stylize(
     The result has the photo's aspect; its longer edge is the photo's, up to 512 pixels for most
     presets, unless --size says otherwise.
     """
+    if start is not None and initialization not in (None, "picture"):
+        raise ConfigError(
+            f"--start needs the initialisation 'picture', not {initialization!r}; leave one out"
+        )
     changes = {
         "backbone.name": backbone,
         "backbone.weights": weights,
         "backbone.pooling": pooling,
         "optimizer.name": optimizer,
-        "initialization.name": initialization or (start and "picture"),
+        "initialization.name": initialization if start is None else "picture",
         "initialization.path": start,
-        "pyramid.steps": steps and _numbers("steps", steps),
+        "pyramid.steps": _numbers("steps", steps),
     }
     how = stylization(
         preset,
@@ -115,7 +148,7 @@ def stylize(
             {
                 "size": size,
                 "strength": strength,
-                "blend": blend and _numbers("blend", blend),
+                "blend": _numbers("blend", blend),
                 "seed": seed,
                 "device": device,
                 "precision": precision,
@@ -142,11 +175,12 @@ def stylize(
         ),
     )
     photos, is_batch = contents_of(content)
+    to_folder = is_batch or output.endswith(("/", os.sep)) or os.path.isdir(output)  # noqa: PTH112 - as in contents_of
     jobs = [
         StylizeJob(
             content=str(photo),
             styles=tuple(styles),
-            output=str(output_for(photo, Path(output)) if is_batch else output),
+            output=str(output_for(photo, Path(output)) if to_folder else output),
             stylization=how,
             saving=saving,
         )
@@ -159,12 +193,14 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _numbers(name: str, text: str) -> list[float]:
-    """``0.7,0.3`` as numbers.
+def _numbers(name: str, text: str | None) -> list[float] | None:
+    """``0.7,0.3`` as numbers; None as None.
 
     Raises:
         ConfigError: A part is no number.
     """
+    if text is None:
+        return None
     try:
         return [float(part) for part in text.split(",")]
     except ValueError:
