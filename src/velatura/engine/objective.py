@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import contextlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
 import torch
@@ -12,10 +13,10 @@ from torch import Tensor
 
 from velatura.backbones import Backbone
 from velatura.core.config import PartOf, Setting
-from velatura.core.errors import ConfigError
+from velatura.core.errors import ConfigError, VelaturaError
 from velatura.losses import Loss, Target, losses
 
-__all__ = ["IMAGE", "Objective", "Term", "Terms", "read_layers"]
+__all__ = ["IMAGE", "Objective", "Term", "Terms"]
 
 IMAGE = "image"
 """The layer below the first: the canvas itself, for losses on pixels such as total variation."""
@@ -37,10 +38,26 @@ class Term:
 Terms = Mapping[str, Term]
 
 
-def read_layers(terms: Terms) -> tuple[str, ...]:
-    """Backbone layers that any term with a weight reads, in the order in which they are named."""
-    names = (name for term in terms.values() if term.weight for name, weight in term.layers.items() if weight)
-    return tuple(dict.fromkeys(name for name in names if name != IMAGE))
+def _weighted(terms: Terms) -> dict[str, Term]:
+    """The terms that count, each with the layers that count.
+
+    Raises:
+        ConfigError: Nothing counts, or a term has a weight and no layer.
+    """
+    counting = {
+        name: replace(term, layers={layer: weight for layer, weight in term.layers.items() if weight})
+        for name, term in terms.items()
+        if term.weight
+    }
+    if not counting:
+        raise ConfigError(
+            f"no term of the objective has a weight (of: {', '.join(terms) or 'none at all'}); "
+            "with a strength of 0, only terms of the content count"
+        )
+    for name, term in counting.items():
+        if not term.layers:
+            raise ConfigError(f"term {name!r} has a weight but no layer; name one or set its weight to 0")
+    return counting
 
 
 class Objective:
@@ -49,15 +66,17 @@ class Objective:
     Args:
         backbone: Extracts every layer in one pass.
         terms: What to compare; terms and layers of weight 0 are left out.
+
+    Raises:
+        ConfigError: Nothing has a weight, or the architecture has no such layer.
+        WeightsError: The weights file ends below a layer.
     """
 
     def __init__(self, backbone: Backbone, terms: Terms) -> None:
         self.backbone = backbone
-        self.terms = {name: term for name, term in terms.items() if term.weight}
-        for name, term in self.terms.items():
-            if not any(term.layers.values()):
-                raise ConfigError(f"term {name!r} has a weight but no layer; name one or set its weight to 0")
-        self.layers = backbone.check_layers(read_layers(self.terms))
+        self.terms = _weighted(terms)
+        read = {layer for term in self.terms.values() for layer in term.layers}
+        self.layers = backbone.check_layers(read - {IMAGE})
         self.targets: dict[str, dict[str, Target]] = {}
 
     def features(self, image: Tensor) -> dict[str, Tensor]:
@@ -73,33 +92,81 @@ class Objective:
             styles: The paintings, each ``(1, 3, h, w)`` in [0, 1]; sizes may differ.
             blend: Weight of each painting; they sum to 1. Statistics are blended as raw moments,
                 so that two paintings give one set of targets and cost no more than one.
+
+        Raises:
+            ConfigError: A term cannot take a target from these pictures.
         """
-        sources = {"content": [content], "style": list(styles), "nothing": [content]}
-        weights = {"content": [1.0], "style": list(blend), "nothing": [1.0]}
-        read = {term.of for term in self.terms.values()}
-        features = {of: [self.features(image) for image in sources[of]] for of in sorted(read)}
-        self.targets = {
+        of_content = self._targets(content, of=("content", "nothing"))
+        of_styles = [self._targets(style, of=("style",)) for style in styles]
+        blended = {
             name: {
-                layer: term.loss.blend(
-                    [term.loss.target(maps[layer]) for maps in features[term.of]], weights[term.of]
-                )
-                for layer, weight in term.layers.items()
-                if weight
+                layer: _blend(name, term.loss, layer, [targets[name][layer] for targets in of_styles], blend)
+                for layer in term.layers
             }
             for name, term in self.terms.items()
+            if term.of == "style"
+        }
+        self.targets = of_content | blended
+
+    def _targets(self, picture: Tensor, *, of: Collection[str]) -> dict[str, dict[str, Target]]:
+        terms = {name: term for name, term in self.terms.items() if term.of in of}
+        if not terms:
+            return {}
+        features = self.features(picture)
+        return {
+            name: {layer: _target(name, term, layer, features[layer]) for layer in term.layers}
+            for name, term in terms.items()
         }
 
     def __call__(self, canvas: Tensor) -> dict[str, Tensor]:
-        """The weighted terms of a canvas ``(1, 3, H, W)``, each a scalar; their sum is the loss."""
+        """The weighted terms of a canvas ``(1, 3, H, W)``, each a scalar; their sum is the loss.
+
+        Raises:
+            ConfigError: A term compares with a picture of another size position by position.
+            VelaturaError: A term is cut off from the canvas, so that it could change nothing.
+        """
         features = self.features(canvas)
-        return {
-            name: term.weight
-            * torch.stack(
-                [
-                    weight * term.loss.forward(features[layer], self.targets[name][layer]).sum()
-                    for layer, weight in term.layers.items()
-                    if weight
-                ]
-            ).sum()
+        weighted = {
+            name: term.weight * _distance(name, term, features, self.targets[name])
             for name, term in self.terms.items()
         }
+        if torch.is_grad_enabled() and canvas.requires_grad:
+            for name, value in weighted.items():
+                if not value.requires_grad:
+                    raise VelaturaError(
+                        f"term {name!r} has no gradient: its loss {self.terms[name].loss.name!r} "
+                        "detaches the features, so the canvas would not change"
+                    )
+        return weighted
+
+
+@contextlib.contextmanager
+def _naming(term: str, layer: str) -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise ConfigError(f"term {term!r} at layer {layer!r}: {error}") from error
+
+
+def _target(name: str, term: Term, layer: str, features: Tensor) -> Target:
+    with _naming(name, layer):
+        target = term.loss.target(features)
+        if term.of == "nothing" and target:
+            raise ConfigError(f"loss {term.loss.name!r} needs a picture: set 'of' to content or style")
+        return target
+
+
+def _blend(name: str, loss: Loss, layer: str, targets: Sequence[Target], weights: Sequence[float]) -> Target:
+    with _naming(name, layer):
+        shapes = [{key: value.shape for key, value in target.items()} for target in targets]
+        if any(shape != shapes[0] for shape in shapes):
+            raise ConfigError(f"loss {loss.name!r} cannot blend pictures of different sizes")
+        return loss.blend(targets, weights)
+
+
+def _distance(name: str, term: Term, features: Mapping[str, Tensor], targets: Mapping[str, Target]) -> Tensor:
+    distances = []
+    for layer, weight in term.layers.items():
+        with _naming(name, layer):
+            distances.append(weight * term.loss.forward(features[layer], targets[layer]).sum())
+    return torch.stack(distances).sum()
