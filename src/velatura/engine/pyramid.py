@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from annotated_types import Ge, Gt, Len
+from annotated_types import Ge, Len
 
 from velatura.core.config import Setting
 from velatura.core.errors import ConfigError
@@ -38,7 +38,7 @@ class Pyramid:
     smallest: Annotated[
         int, Ge(0), Setting("Longer edge of the first scale at least; 0: one scale only", unit="pixels")
     ] = 128
-    ratio: Annotated[float, Gt(1), Setting("Each scale is this much larger than the one before")] = 2**0.5
+    ratio: Annotated[float, Ge(1.1), Setting("Each scale is this much larger than the one before")] = 2**0.5
     steps: Annotated[
         tuple[Annotated[int, Ge(0)], ...],
         Len(1),
@@ -66,7 +66,7 @@ class Pyramid:
         while self.smallest > 0:
             edge /= self.ratio
             smaller = fit(height, width, round(edge))
-            if max(smaller) < self.smallest or min(smaller) < smallest_input:
+            if max(smaller) < self.smallest or min(smaller) < smallest_input or smaller == sizes[0]:
                 break
             sizes.insert(0, smaller)
         last = len(self.steps) - 1
