@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -35,18 +36,18 @@ class Iterates:
         Literal["step", "end"], Setting("When pixels are held to [0, 1]: after each step, or at the end")
     ] = "step"
     stop_below: Annotated[
-        float, Ge(0), Setting("Ends a scale once the loss changed by less than this part; 0: never")
+        float, Ge(0), Setting("Ends a scale once the loss changed by no more than this part; 0: never")
     ] = 0.0
     stop_window: Annotated[int, Ge(1), Setting("Over how many steps that change is taken")] = 50
 
 
 class Descent:
-    """Steps at one scale.
+    """Steps at one scale after another.
 
     Args:
         canvas: Where to start, ``(1, 3, H, W)``.
-        objective: Already aimed at this scale's targets.
-        optimizer: Built on a canvas of an earlier scale, or on none: see :meth:`begin`.
+        objective: Aimed at the scale's targets before each step.
+        optimizer: Builds what moves the canvas.
         iterates: What to keep of the canvases.
         precision: What the backbone computes in.
     """
@@ -60,24 +61,23 @@ class Descent:
         iterates: Iterates,
         precision: Precision,
     ) -> None:
-        self.canvas = canvas.detach().clone(memory_format=precision.memory_format).requires_grad_()
         self.objective, self.iterates, self.precision = objective, iterates, precision
-        self.optimizer = optimizer.build(self.canvas)
-        self.average = torch.zeros_like(self.canvas, requires_grad=False)
-        self.average_weight = 0.0
-        self.best = self.average.clone()
-        self.best_loss = math.inf
         self.rollbacks = 0
-        self._terms: dict[str, float] = {}
+        self._begin_at(canvas)
+        self.optimizer = optimizer.build(self.canvas)
 
     def move_to(self, canvas: Tensor) -> None:
         """Goes on at another size: the optimiser's state is resampled, the iterates start anew."""
-        self.canvas = canvas.detach().clone(memory_format=self.precision.memory_format).requires_grad_()
+        self._begin_at(canvas)
         self.optimizer.rescale(self.canvas)
+
+    def _begin_at(self, canvas: Tensor) -> None:
+        self.canvas = canvas.detach().clone(memory_format=self.precision.memory_format).requires_grad_()
         self.average = torch.zeros_like(self.canvas, requires_grad=False)
         self.average_weight = 0.0
         self.best = self.average.clone()
         self.best_loss = math.inf
+        self._terms: dict[str, float] = {}
 
     def step(self) -> tuple[dict[str, float], bool]:
         """One step of the optimiser.
@@ -87,8 +87,10 @@ class Descent:
             to a loss or a picture that is not finite.
 
         Raises:
-            VelaturaError: The loss is not finite from the start, or stays so however small the step.
+            VelaturaError: The loss or its gradient is not finite where the scale starts, or the loss
+                becomes so again and again however small the step.
         """
+        self._terms = {}
         loss = self.optimizer.step(self._closure)
         with torch.no_grad():
             if self.iterates.clamp == "step":
@@ -105,27 +107,37 @@ class Descent:
         self.canvas.grad = None
         with self.precision.autocast(self.canvas.device):
             terms = self.objective(self.canvas)
-        loss = torch.stack(list(terms.values())).sum()
+        values = torch.stack(list(terms.values()))
+        loss = values.sum()
         torch.autograd.backward(loss)
-        self._terms = {name: float(value.detach()) for name, value in terms.items()}
-        if (value := float(loss.detach())) < self.best_loss:
+        # A line search evaluates the loss several times a step; the first is before the step.
+        self._terms = self._terms or dict(zip(terms, values.tolist(), strict=True))
+        if (value := float(loss.detach())) < self.best_loss and self._gradient_is_finite():
             self.best_loss = value
             self.best.copy_(self.canvas.detach())
         return loss
 
+    def _gradient_is_finite(self) -> bool:
+        return self.canvas.grad is not None and bool(self.canvas.grad.isfinite().all())
+
     def _roll_back(self) -> None:
         self.rollbacks += 1
         if not math.isfinite(self.best_loss):
-            culprits = [name for name, value in self._terms.items() if not math.isfinite(value)]
+            height, width = self.canvas.shape[2:]
+            culprits = [f"term {name!r}" for name, value in self._terms.items() if not math.isfinite(value)]
             raise VelaturaError(
-                f"the loss is not finite at the first step (in {', '.join(culprits) or 'its gradient'}); "
-                "the weights or a setting are broken"
+                f"the loss is not finite at the first step of {width}x{height} pixels (in "
+                f"{', '.join(culprits) or 'its gradient'}); the weights or a setting are broken"
             )
         if self.rollbacks > _MOST_ROLLBACKS:
             raise VelaturaError(
-                f"the loss stayed not finite after {_MOST_ROLLBACKS} smaller steps; lower the step size"
+                f"the loss was not finite {self.rollbacks} times, though the step was halved each time; "
+                "lower the step size"
             )
         self.canvas.copy_(self.best)
+        # The iterates on the way to what is not finite must not weigh on the average.
+        self.average.zero_()
+        self.average_weight = 0.0
         self.optimizer.shrink(0.5)
 
     @torch.no_grad()
@@ -139,13 +151,13 @@ class Descent:
             kept = self.canvas.detach().clone()
         return kept.clamp(0, 1)
 
-    def has_settled(self, losses: list[float]) -> bool:
+    def has_settled(self, losses: Sequence[float]) -> bool:
         """Whether the loss of this scale, one number a step, has stopped changing."""
         window = self.iterates.stop_window
         if self.iterates.stop_below == 0 or len(losses) <= window:
             return False
         before = losses[-1 - window]
-        return abs(before - losses[-1]) < self.iterates.stop_below * abs(before)
+        return abs(before - losses[-1]) <= self.iterates.stop_below * abs(before)
 
     def state(self) -> dict[str, Tensor]:
         """Everything that the next step depends on, as tensors."""
@@ -160,7 +172,7 @@ class Descent:
         }
 
     @torch.no_grad()
-    def restore(self, state: dict[str, Tensor]) -> None:
+    def restore(self, state: Mapping[str, Tensor]) -> None:
         """Takes up a :meth:`state` of a canvas of this size."""
         for name, own in (("canvas", self.canvas), ("average", self.average), ("best", self.best)):
             own.copy_(state[name])
