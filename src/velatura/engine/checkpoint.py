@@ -14,38 +14,86 @@ from torch import Tensor
 from velatura.core.errors import ConfigError
 from velatura.core.files import atomic_path
 
-__all__ = ["read_checkpoint", "write_checkpoint"]
+__all__ = ["read_checkpoint", "read_tensors", "write_checkpoint", "write_tensors"]
 
 _KEY = "velatura.checkpoint"
 
 
-def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], record: Mapping[str, Any]) -> None:
+def write_checkpoint(
+    path: Path, tensors: Mapping[str, Tensor], record: Mapping[str, Any], *, of: Mapping[str, Any]
+) -> None:
     """Replaces ``path`` in one move, so that a kill at any moment leaves a whole checkpoint.
 
     Args:
         path: The file.
         tensors: Any shapes and types; memory formats are not kept.
-        record: What JSON can hold.
+        record: Where the run stands, as JSON can hold it.
+        of: What makes the run the one that it is, as JSON can hold it: settings and hashes.
+
+    Raises:
+        VelaturaError: The file cannot be written.
+    """
+    write_tensors(path, tensors, {_KEY: json.dumps({**record, "fingerprint": of})})
+
+
+def read_checkpoint(path: Path, *, of: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and record of a checkpoint of this very run.
+
+    Args:
+        path: The file.
+        of: What makes the run the one that it is; the checkpoint's must be equal.
+
+    Raises:
+        ConfigError: The file is missing, broken, no checkpoint, or one of another run.
+    """
+    tensors, metadata = read_tensors(path)
+    if _KEY not in metadata:
+        raise ConfigError(f"cannot resume: {path} is no checkpoint of a stylization")
+    record = json.loads(metadata[_KEY])
+    ours = json.loads(json.dumps(of))
+    if differing := _differing(ours, record.pop("fingerprint")):
+        raise ConfigError(
+            f"cannot resume from {path}: it is of a run with another {', '.join(differing)}; "
+            "give the settings and pictures of that run, or start anew"
+        )
+    return tensors, record
+
+
+def _differing(ours: Any, theirs: Any, at: str = "") -> list[str]:
+    """Dotted paths at which two JSON values are not equal."""
+    if ours == theirs:
+        return []
+    if not (isinstance(ours, dict) and isinstance(theirs, dict)):
+        return [at]
+    return [
+        path
+        for key in dict.fromkeys([*ours, *theirs])
+        for path in _differing(ours.get(key), theirs.get(key), f"{at}.{key}" if at else key)
+    ]
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Writes safetensors whole or not at all.
 
     Raises:
         VelaturaError: The file cannot be written.
     """
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with atomic_path(path) as temporary:
-        save_file(plain, temporary, {_KEY: json.dumps(record)})
+        save_file(plain, temporary, dict(metadata))
 
 
-def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors and record of a checkpoint.
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata of a safetensors file to go on from.
 
     Raises:
-        ConfigError: The file is missing, broken, or no checkpoint.
+        ConfigError: The file is missing or broken.
     """
     try:
         with safe_open(path, "pt") as file:
-            record = json.loads((file.metadata() or {})[_KEY])
-            return {name: file.get_tensor(name) for name in file.keys()}, record  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+            return tensors, file.metadata() or {}
     except FileNotFoundError:
         raise ConfigError(f"cannot resume: there is no checkpoint {path}") from None
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise ConfigError(f"cannot resume: {path} is no checkpoint of Velatura ({error})") from error
+    except (OSError, SafetensorError) as error:
+        raise ConfigError(f"cannot resume: {path} is not a whole checkpoint ({error})") from error

@@ -27,6 +27,8 @@ from velatura.optimizers import ImageOptimizer, optimizers
 
 __all__ = ["Checkpoints", "Optimization", "OptimizationStylizer", "Outcome"]
 
+_ROLLED_BACK = "the loss was not finite: went back to the best picture, with half the step"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Optimization:
@@ -87,7 +89,8 @@ class OptimizationStylizer:
         method: What the optimisation is made of.
         backbone: The network that ``method.backbone`` names, on the device to compute on.
         precision: What it computes in.
-        strength: Factor on the weight of every term that looks at the painting.
+        strength: Factor on the weight of every term but those of the content. At 0 the content alone
+            is optimised, at the last scale: from the photograph itself, nothing changes.
         seed: Seed of the initialisation.
     """
 
@@ -100,7 +103,7 @@ class OptimizationStylizer:
         strength: float = 1.0,
         seed: int = 0,
     ) -> None:
-        self.method, self.precision, self.seed = method, precision, seed
+        self.method, self.precision, self.seed, self.strength = method, precision, seed, strength
         self.backbone = laid_out(backbone, precision.memory_format)
         self.objective = Objective(self.backbone, _strengthen(method.terms, strength))
         self.device = next(backbone.buffers()).device
@@ -129,6 +132,9 @@ class OptimizationStylizer:
             on_progress: Told of every step.
             cancelled: Asked before every step.
 
+        Returns:
+            The picture, at ``size`` also where the run was cancelled at a smaller scale.
+
         Raises:
             ConfigError: A picture is too small for the deepest layer, or the checkpoint is of
                 another run.
@@ -136,6 +142,9 @@ class OptimizationStylizer:
         """
         smallest = self.backbone.smallest_input(self.objective.layers)
         scales = self.method.pyramid.scales(size, smallest_input=smallest)
+        if self.strength == 0:
+            # Smaller scales would only blur what the last one starts from.
+            scales = scales[-1:]
         run = _Run(self, scales, content, styles, blend, start, checkpoints or Checkpoints())
         return run.finish(on_progress, cancelled)
 
@@ -153,8 +162,9 @@ class OptimizationStylizer:
             needed = self.backbone.smallest_input(self.objective.layers)
             if min(height, width) < needed:
                 raise ConfigError(
-                    f"style picture {number} is {width}x{height} pixels at this scale, and the deepest "
-                    f"layer needs {needed}x{needed}; crop it to a squarer shape or choose a larger size"
+                    f"style picture {number} is {width}x{height} pixels at the scale of {scale.size[1]}x"
+                    f"{scale.size[0]}, and the deepest layer needs {needed}x{needed}; crop it to a squarer "
+                    "shape, or leave out small scales (pyramid.smallest)"
                 )
             paintings.append(resize(self.to_device(style), (height, width)).clamp(0, 1))
         with self.precision.autocast(self.device):
@@ -164,7 +174,7 @@ class OptimizationStylizer:
 
 def _strengthen(terms: Terms, strength: float) -> dict[str, Term]:
     return {
-        name: replace(term, weight=term.weight * strength) if term.of == "style" else term
+        name: term if term.of == "content" else replace(term, weight=term.weight * strength)
         for name, term in terms.items()
     }
 
@@ -185,54 +195,57 @@ class _Run:
         self.stylizer, self.scales, self.checkpoints = stylizer, scales, checkpoints
         self.content, self.styles, self.blend, self.start = content, styles, blend, start
         self.history: list[dict[str, Any]] = []
-        self.saved_at = time.monotonic()
         self.scale, self.step = 0, 0
-        self.descent: Descent | None = None
+        self.fingerprint = {
+            **checkpoints.fingerprint,
+            "list of scales": [[*scale.size, scale.steps] for scale in scales],
+        }
+        self.saved_at = time.monotonic()
+        path = checkpoints.resume_from
+        self.descent = self._begun() if path is None else self._resumed(path)
 
     def finish(self, on_progress: OnProgress, cancelled: Callable[[], bool]) -> Outcome:
-        if self.checkpoints.resume_from is not None:
-            self._resume(self.checkpoints.resume_from)
-        else:
-            self._begin()
-        interrupted = False
-        while not (interrupted := interrupted or (cancelled() and not self._is_done())):
+        while not self._is_done() and not cancelled():
             if self._scale_is_done():
-                if self.scale == len(self.scales) - 1:
-                    break
                 self._climb()
             else:
                 self._advance(on_progress)
         self._save()
-        assert self.descent is not None
-        picture = self.descent.picture()
-        if interrupted and self.scale < len(self.scales) - 1:
-            picture = resize(picture, self.scales[-1].size).clamp(0, 1)
-        return Outcome(pixels=picture[0].cpu().contiguous(), history=self.history, interrupted=interrupted)
+        picture = resize(self.descent.picture(), self.scales[-1].size).clamp(0, 1)
+        return Outcome(
+            pixels=picture[0].cpu().contiguous(), history=self.history, interrupted=not self._is_done()
+        )
 
     def _is_done(self) -> bool:
         return self.scale == len(self.scales) - 1 and self._scale_is_done()
 
     def _scale_is_done(self) -> bool:
-        assert self.descent is not None
         if self.step >= self.scales[self.scale].steps:
             return True
-        return self.descent.has_settled([e["loss"] for e in self.history if e["scale"] == self.scale + 1])
+        of_this_scale = self.history[len(self.history) - self.step :]
+        return self.descent.has_settled([entry["loss"] for entry in of_this_scale])
 
     def _aim(self) -> Tensor:
         return self.stylizer.aim(self.content, self.styles, self.blend, self.scales[self.scale])
 
-    def _begin(self) -> None:
-        small = self._aim()
+    def _begun(self) -> Descent:
         stylizer = self.stylizer
         canvas = stylizer.method.initialization.draw(
-            small,
+            self._aim(),
             stylizer.to_device(self.styles[0]) if self.styles else None,
             generator(stylizer.seed, "initialization"),
             picture=None if self.start is None else stylizer.to_device(self.start),
         )
-        self.descent = self._descent(canvas)
+        return self._descent_from(canvas)
 
-    def _descent(self, canvas: Tensor) -> Descent:
+    def _resumed(self, path: Path) -> Descent:
+        tensors, record = read_checkpoint(path, of=self.fingerprint)
+        self.scale, self.step, self.history = record["scale"], record["step"], record["history"]
+        descent = self._descent_from(self._aim())
+        descent.restore(tensors)
+        return descent
+
+    def _descent_from(self, canvas: Tensor) -> Descent:
         stylizer = self.stylizer
         return Descent(
             canvas,
@@ -243,19 +256,19 @@ class _Run:
         )
 
     def _climb(self) -> None:
-        assert self.descent is not None
         self.scale, self.step = self.scale + 1, 0
         self._aim()
         self.descent.move_to(resize(self.descent.picture(), self.scales[self.scale].size))
 
     def _advance(self, on_progress: OnProgress) -> None:
-        assert self.descent is not None
         terms, taken_back = self.descent.step()
         self.step += 1
         scale = self.scales[self.scale]
         loss = sum(terms.values())
         where = {"scale": self.scale + 1, "step": self.step, "size": list(scale.size)}
         self.history.append({**where, "loss": loss, "terms": terms})
+        if time.monotonic() - self.saved_at >= self.checkpoints.every_s:
+            self._save()
         on_progress(
             Progress(
                 step=sum(earlier.steps for earlier in self.scales[: self.scale]) + self.step,
@@ -265,36 +278,14 @@ class _Run:
                 size=scale.size,
                 loss=loss,
                 terms=terms,
-                message="the loss was not finite: went back to the best picture, with half the step"
-                if taken_back
-                else "",
-                picture=lambda: self.descent.picture()[0].cpu() if self.descent else None,
+                message=_ROLLED_BACK if taken_back else "",
+                picture=lambda: self.descent.picture()[0].cpu(),
             )
         )
-        if time.monotonic() - self.saved_at >= self.checkpoints.every_s:
-            self._save()
 
     def _save(self) -> None:
-        if self.checkpoints.save_to is None or self.descent is None:
+        if self.checkpoints.save_to is None:
             return
-        record = {
-            "scale": self.scale,
-            "step": self.step,
-            "history": self.history,
-            "fingerprint": dict(self.checkpoints.fingerprint),
-        }
-        write_checkpoint(self.checkpoints.save_to, self.descent.state(), record)
+        where = {"scale": self.scale, "step": self.step, "history": self.history}
+        write_checkpoint(self.checkpoints.save_to, self.descent.state(), where, of=self.fingerprint)
         self.saved_at = time.monotonic()
-
-    def _resume(self, path: Path) -> None:
-        tensors, record = read_checkpoint(path)
-        ours = self.checkpoints.fingerprint
-        differing = [key for key in ours if record["fingerprint"].get(key) != ours[key]]
-        if differing:
-            raise ConfigError(
-                f"cannot resume from {path}: it is of a run with another {', '.join(differing)}"
-            )
-        self.scale, self.step, self.history = record["scale"], record["step"], record["history"]
-        canvas = self._aim()
-        self.descent = self._descent(canvas)
-        self.descent.restore(tensors)
