@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import nn
@@ -36,22 +37,23 @@ def choose_device(name: str) -> torch.device:
     Raises:
         ConfigError: No such device, here or anywhere.
     """
-    present = {
-        "cuda": torch.cuda.is_available(),
-        "xpu": torch.xpu.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
+    counts = {
+        "cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0,
+        "xpu": torch.xpu.device_count() if torch.xpu.is_available() else 0,
+        "mps": int(torch.backends.mps.is_available()),
+        "cpu": 1,
     }
+    available = [kind for kind, count in counts.items() if count]
     if name == "auto":
-        return torch.device(next(kind for kind, here in present.items() if here))
-    kind, _, index = name.partition(":")
-    if kind not in present or (index and not index.isdecimal()):
-        raise ConfigError(f"unknown device {name!r}; expected auto, {', '.join(present)}, or cuda:N")
-    if not present[kind]:
-        here = ", ".join(kind for kind, there in present.items() if there)
-        raise ConfigError(f"device {name!r} is not available here; available: {here}")
-    if kind == "cuda" and index and int(index) >= torch.cuda.device_count():
-        raise ConfigError(f"device {name!r} is not available here; there are {torch.cuda.device_count()}")
+        return torch.device(available[0])
+    match = re.fullmatch(r"([a-z]+)(?::([0-9]+))?", name)
+    if match is None or match[1] not in counts:
+        raise ConfigError(f"unknown device {name!r}; expected auto, {', '.join(counts)}, or cuda:N")
+    kind, index = match[1], int(match[2] or 0)
+    if not counts[kind]:
+        raise ConfigError(f"device {name!r} is not available here; available: {', '.join(available)}")
+    if index >= counts[kind]:
+        raise ConfigError(f"device {name!r} is not available here; the last is {kind}:{counts[kind] - 1}")
     return torch.device(name)
 
 
@@ -100,9 +102,11 @@ def choose_precision(name: PrecisionName, device: torch.device) -> Precision:
 
 def _multiplies_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+        with torch.cuda.device(device):
+            return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":
-        able = torch.cpu.get_capabilities()
+        # torch 2.10 does not tell.
+        able: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
         return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
     return False
 
