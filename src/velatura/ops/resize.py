@@ -31,7 +31,7 @@ def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
         size: Height and width of the result.
 
     Returns:
-        ``(B, C, *size)``. Cubic weights overshoot at edges: values may leave the input's range.
+        A new tensor, ``(B, C, *size)``. Cubic weights overshoot at edges: values may leave the input's range.
     """
     if tuple(image.shape[-2:]) == size:
         return image.clone()
