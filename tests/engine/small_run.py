@@ -6,6 +6,7 @@ python small_run.py CHECKPOINT OPTIMIZER STEPS
 import os
 import signal
 import sys
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -31,6 +32,12 @@ OPTIMIZERS = {"adam": Adam(), "adamw": AdamW(), "lbfgs": LBFGS(history=3)}
 SIZE = (24, 32)
 
 
+@cache
+def random_backbone():
+    """One network for every stylizer here: none of them changes it."""
+    return build_backbone(BackboneConfig(weights="random"))
+
+
 def stylizer(
     optimizer="adam", *, initialization="content", dtype=torch.float32, strength=1.0, seed=0, **changes
 ):
@@ -45,7 +52,7 @@ def stylizer(
     method = Optimization(**{**settings, **changes})
     return OptimizationStylizer(
         method,
-        build_backbone(method.backbone),
+        random_backbone(),
         precision=Precision(dtype, torch.channels_last),
         strength=strength,
         seed=seed,
