@@ -11,7 +11,7 @@ import copy
 import dataclasses
 import tomllib
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Annotated, Any, TypeVar
 
@@ -39,7 +39,7 @@ def build(config_class: type[T], mapping: Mapping[str, Any], *, at: str = "") ->
     hints = _hints(config_class)
     for key in mapping:
         if key not in hints:
-            raise unknown_name("setting", _join(at, key), (_join(at, name) for name in hints))
+            raise _unknown(at, key, hints)
     values = {key: _value(hints[key], value, _join(at, key)) for key, value in mapping.items()}
     missing = [name for name in _required(config_class) if name not in values]
     if missing:
@@ -56,6 +56,12 @@ def _required(config_class: type) -> list[str]:
     unset = dataclasses.MISSING
     fields = dataclasses.fields(config_class)
     return [field.name for field in fields if field.default is unset and field.default_factory is unset]
+
+
+def _unknown(at: str, key: str, known: Iterable[str]) -> ConfigError:
+    """``optimizer: unknown setting 'lrr'; did you mean 'lr'? (known: betas, lr)``."""
+    error = unknown_name("setting", key, known)
+    return ConfigError(f"{at}: {error}") if at else error
 
 
 def _join(path: str, key: str) -> str:
@@ -175,7 +181,8 @@ def _assign(annotation: Any, table: dict[str, Any], keys: list[str], value: Any,
             table[key] = {"name": value}
             return
     if not isinstance(below, dict):
-        raise ConfigError(f"{path}: {key!r} is a single value, not a group of settings")
+        at = path.removesuffix("." + ".".join(rest))
+        raise ConfigError(f"{at} is a single value and has no setting {rest[0]!r}")
     table[key] = below
     _assign(child, below, rest, value, path)
 
@@ -195,7 +202,7 @@ def _annotation_of(annotation: Any, table: Mapping[str, Any], key: str, at: str)
         raise ConfigError(f"{at[:-1]} is a single value and has no setting {key!r}")
     hints = _hints(bare)
     if key not in hints:
-        raise unknown_name("setting", at + key, (at + name for name in hints))
+        raise _unknown(at[:-1], key, hints)
     return hints[key]
 
 
