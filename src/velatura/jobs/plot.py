@@ -28,7 +28,7 @@ def check_plot(path: Path) -> None:
 
 
 def plot_history(history: Sequence[dict[str, Any]], path: Path) -> None:
-    """Each weighted term and their sum over the steps, on a logarithmic axis.
+    """Each weighted term and their sum over the steps, on a logarithmic axis where it can be.
 
     Args:
         history: Entries with ``scale``, ``size``, ``loss`` and ``terms``, one a step.
@@ -48,7 +48,10 @@ def plot_history(history: Sequence[dict[str, Any]], path: Path) -> None:
     for name in history[0]["terms"] if history else ():
         axes.plot(steps, [entry["terms"][name] for entry in history], linewidth=1.2, label=name)
     _mark_scales(axes, history)
-    axes.set(xlabel="step", ylabel="weighted loss", yscale="log", xlim=(0, max(1, len(history))))
+    # A loss of zero throughout, as at strength 0, has no place on a logarithmic axis.
+    falls = any(entry["loss"] > 0 for entry in history)
+    axes.set(xlabel="step", ylabel="weighted loss", xlim=(0, max(1, len(history))))
+    axes.set_yscale("log" if falls else "linear")
     axes.grid(alpha=0.25, which="major")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, ncols=4, loc="lower left", bbox_to_anchor=(0, 1.06), borderaxespad=0)

@@ -126,6 +126,8 @@ class Writer:
         pictures = [(self.output, profile)]
         if self.saving.save_every is not None:
             pictures.append((self.saving.preview(name, self.saving.save_every, 1), None))
+        for path in (*(path for path, _ in pictures), *self.extras.values()):
+            check_writable(path)
         for path, own_profile in pictures:
             check_target(
                 path,
@@ -136,8 +138,6 @@ class Writer:
                 protect=self.inputs,
                 profile=own_profile,
             )
-        for path in self.extras.values():
-            check_writable(path)
 
     def _options(self) -> dict[str, Any]:
         options: dict[str, Any] = {"bits": self.saving.bits, "icc": self.saving.icc}
