@@ -1,0 +1,126 @@
+"""Presets are data: that they build, that each value has a source, and the published numbers."""
+
+import pytest
+
+from velatura.core.errors import ConfigError
+from velatura.engine.optimization import Optimization
+from velatura.jobs.schema import build
+from velatura.presets import Preset, load_preset, preset_names
+
+
+def test_the_presets_are_these():
+    assert preset_names() == ("bisht2023", "fast", "gatys2016", "saric2020")
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_every_preset_builds(name):
+    preset = load_preset(name)
+    method = build(Optimization, preset.method)
+    assert {term.of for term in method.terms.values()} >= {"content", "style"}
+    assert preset.size == 512
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_every_value_has_a_source(name):
+    rows = list(load_preset(name).rows())
+    assert [path for path, _, source in rows if not source.strip()] == []
+    assert rows[0][:2] == ("size", 512)
+    paths = [path for path, _, _ in rows]
+    assert len(set(paths)) == len(paths)
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_every_source_is_of_some_value(name):
+    preset = load_preset(name)
+    paths = ["size", *(f"method.{path}" for path, _, _ in preset.rows())]
+    for prefix in preset.sources:
+        assert any(f"{path}.".startswith(f"{prefix}.") for path in paths), prefix
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_titles_are_one_line(name):
+    preset = load_preset(name)
+    assert preset.title
+    assert preset.source
+    assert "\n" not in preset.title + preset.source
+
+
+def test_the_longest_prefix_names_the_source():
+    preset = Preset(
+        name="toy",
+        title="",
+        source="",
+        size=1,
+        method={"a": {"b": {"c": 1, "d": 2}, "bc": 3}},
+        sources={"method": "all", "method.a.b": "b", "method.a.b.d": "d"},
+    )
+    assert list(preset.rows()) == [("size", 1, ""), ("a.b.c", 1, "b"), ("a.b.d", 2, "d"), ("a.bc", 3, "all")]
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"), [("fats", "fast"), ("gatys2015", "gatys2016"), ("bisht", "bisht2023")]
+)
+def test_an_unknown_preset_is_answered_with_the_nearest(name, nearest):
+    with pytest.raises(ConfigError, match=rf"^unknown preset '{name}'; did you mean '{nearest}'\? \(known: "):
+        load_preset(name)
+
+
+def test_a_preset_is_no_path():
+    with pytest.raises(ConfigError, match="unknown preset"):
+        load_preset("../presets/fast")
+
+
+def values(name):
+    return {path: value for path, value, _ in load_preset(name).rows()}
+
+
+def weights(name, term):
+    prefix = f"terms.{term}.layers."
+    found = values(name)
+    return {path.removeprefix(prefix): found[path] for path in found if path.startswith(prefix)}
+
+
+def test_gatys_2016():
+    found = values("gatys2016")
+    assert found["backbone.name"] == "vgg19"
+    assert found["backbone.pooling"] == "average"
+    assert weights("gatys2016", "content") == {"relu4_2": 1}
+    assert weights("gatys2016", "style") == {f"relu{block}_1": 1 / 5 for block in range(1, 6)}
+    # L_content = 1/2 sum (F - P)^2; E_l = 1 / (4 N^2 M^2) sum (G - A)^2; alpha / beta = 1e-3
+    assert (found["terms.content.loss.name"], found["terms.content.loss.reduction"]) == (
+        "content",
+        "half_sum",
+    )
+    assert (found["terms.style.loss.name"], found["terms.style.loss.reduction"]) == ("gram", "gatys")
+    assert found["terms.content.weight"] / found["terms.style.weight"] == 1e-3
+    assert found["initialization.name"] == "uniform"
+    assert (found["optimizer.name"], found["optimizer.lr"], found["pyramid.steps"]) == ("lbfgs", 1, [500])
+    assert found["pyramid.smallest"] == 0
+
+
+def test_bisht_2023():
+    found = values("bisht2023")
+    assert found["backbone.name"] == "resnet18"
+    assert weights("bisht2023", "content") == {"layer1": 1}
+    assert weights("bisht2023", "style") == dict.fromkeys(("conv1", "layer1", "layer2", "layer3"), 1)
+    assert (found["terms.content.weight"], found["terms.style.weight"]) == (1, 1e6)
+    assert found["terms.style.loss.name"] == "gram"
+    assert found["initialization.name"] == "content"
+    assert (found["optimizer.name"], found["pyramid.steps"]) == ("lbfgs", [1000])
+
+
+def test_saric_2020():
+    found = values("saric2020")
+    assert found["backbone.name"] == "resnet50"
+    assert weights("saric2020", "content") == {"layer3": 1}
+    assert weights("saric2020", "style") == {"layer1": 1e5, "layer2": 1e4, "layer3": 1e3, "layer4": 1e2}
+    assert (found["terms.content.weight"], found["terms.style.weight"]) == (1, 1)
+    # eq. 2.1: G = F F^T / n over n positions
+    assert (found["terms.style.loss.name"], found["terms.style.loss.scale"]) == ("gram", "hw")
+    assert found["initialization.name"] == "gaussian"
+    assert (found["optimizer.name"], found["pyramid.steps"]) == ("lbfgs", [500])
+
+
+def test_the_default_needs_no_download():
+    assert values("fast")["backbone.name"] == "vgg19-slim"
+    assert "backbone.weights" not in values("fast")
