@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from velatura.imaging import read_picture
 
-__all__ = ["Chains", "Crops", "disturb"]
+__all__ = ["Chains", "Crops", "disturb", "stylize_towards", "uniform"]
 
 Features = Callable[[Tensor], dict[str, Tensor]]
 
@@ -86,7 +86,8 @@ def disturb(image: Tensor, other: Tensor, generator: torch.Generator) -> Tensor:
         changed = functional.interpolate(small, image.shape[-2:], mode="bicubic")
     else:
         changed = uniform(generator) + 0.3 * amount * torch.randn(image.shape, generator=generator)
-    return changed.clamp(0, 1)
+    clamped: Tensor = changed.clamp(0, 1)
+    return clamped
 
 
 class Chains:

@@ -5,26 +5,24 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
 import torch
-from annotated_types import Ge, Gt, Interval
-from safetensors import safe_open
-from safetensors.torch import save_file
+from annotated_types import Ge, Gt, Interval, MultipleOf
 from torch import Tensor
 
 from velatura.core.config import Setting
 from velatura.core.errors import ConfigError
-from velatura.core.files import atomic_path
 from velatura.core.rng import generator
+from velatura.engine.checkpoint import read_tensors, write_tensors
 from velatura.engine.distill.diet import Chains, Crops, disturb, uniform
 from velatura.engine.distill.student import Student, Teachers
 from velatura.engine.precision import laid_out
 
-__all__ = ["DistillationConfig", "Lesson", "distill"]
+__all__ = ["DistillationConfig", "Lesson", "distill", "relative_errors"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +43,9 @@ class DistillationConfig:
     batch: Annotated[int, Ge(1), Setting("Crops a step, drawn from those remembered")] = 8
     fresh: Annotated[int, Ge(1), Setting("Crops labelled a step")] = 2
     remembered: Annotated[int, Ge(1), Setting("Labelled crops kept")] = 256
-    crop: Annotated[int, Ge(32), Setting("Edge of a crop", unit="pixels")] = 128
+    crop: Annotated[
+        int, Ge(32), MultipleOf(16), Setting("Edge of a crop, a multiple of 16", unit="pixels")
+    ] = 128
     lr: Annotated[float, Gt(0), Setting("Adam's step size")] = 1e-3
     warmup: Annotated[int, Ge(0), Setting("First steps, over which the step size rises")] = 100
     average: Annotated[float, Interval(ge=0, lt=1), Setting("Decay of the averaged weights")] = 0.998
@@ -108,7 +108,12 @@ class _Memory:
 
 
 def relative_errors(student: Student, crops: list[_Remembered]) -> dict[str, Tensor]:
-    """By layer, the mean over crops of squared error over the labels' mean square."""
+    """By layer, the mean over crops of squared error over the labels' mean square.
+
+    Args:
+        student: Whose heads predict the labels.
+        crops: Of one size, whose labels are every second row and column in the two shallow blocks.
+    """
     images = torch.cat([crop.image for crop in crops])
     features = student.features(images.contiguous(memory_format=torch.channels_last))
     errors = {}
@@ -204,36 +209,47 @@ class _Training:
         """A checkpoint of safetensors, from which the run goes on."""
         tensors = {f"student.{key}": value for key, value in self.student.state_dict().items()}
         tensors |= {f"averaged.{key}": value for key, value in self.averaged.state_dict().items()}
+        tensors |= {f"scale.{layer}": value for layer, value in self.teachers.scales.items()}
         for index, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"adam.{index}.{key}": torch.as_tensor(value) for key, value in state.items()}
-        metadata = {"step": str(self.step), "config": json.dumps(asdict(self.config))}
-        with atomic_path(path) as temporary:
-            save_file({key: value.contiguous() for key, value in tensors.items()}, temporary, metadata)
+        write_tensors(path, tensors, {"step": str(self.step), "config": json.dumps(asdict(self.config))})
 
     def restore(self, path: Path) -> None:
-        """Continues from a checkpoint; the crops remembered are labelled anew.
+        """Continues from a checkpoint, with the labels that it was taken with.
+
+        Weights, averaged weights, Adam's state, the labels' scales and the step are those of the
+        checkpoint; crops are drawn and labelled anew, and stylizations in progress start anew.
 
         Raises:
-            ConfigError: The checkpoint is of a network of other widths.
+            ConfigError: The file is broken, or of a student of other widths or of other teachers.
         """
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata()
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
+        tensors, metadata = read_tensors(path)
+        if not {"step", "config"} <= set(metadata):
+            raise ConfigError(f"cannot resume: {path} is no checkpoint of a distillation")
         widths = tuple(json.loads(metadata["config"])["widths"])
         if widths != self.config.widths:
             raise ConfigError(f"{path} trains widths {widths}, not {self.config.widths}")
-        for prefix, network in (("student.", self.student), ("averaged.", self.averaged)):
-            network.load_state_dict(
-                {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
-            )
+        if _shapes(_under("student.", tensors)) != _shapes(self.student.state_dict()):
+            raise ConfigError(f"{path} learns from teachers of other layers or channels; give it those")
+        self.student.load_state_dict(_under("student.", tensors))
+        self.averaged.load_state_dict(_under("averaged.", tensors))
+        # Checkpoints of before they were kept have none.
+        self.teachers.scales |= _under("scale.", tensors)
         state: dict[int, dict[str, Tensor]] = {}
-        for key, value in tensors.items():
-            if key.startswith("adam."):
-                _, index, name = key.split(".")
-                state.setdefault(int(index), {})[name] = value
+        for key, value in _under("adam.", tensors).items():
+            index, name = key.split(".")
+            state.setdefault(int(index), {})[name] = value
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
         self.step = int(metadata["step"])
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+
+
+def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {key: value.shape for key, value in tensors.items()}
 
 
 def distill(

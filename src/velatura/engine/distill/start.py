@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from velatura.core.errors import ConfigError
+
 __all__ = ["choose_channels", "fit_convolution", "fit_head"]
 
 
@@ -26,7 +28,14 @@ def choose_channels(features: Tensor, count: int) -> Tensor:
 
     Returns:
         Indices of the channels, ``(count,)``, the most telling first.
+
+    Raises:
+        ConfigError: There are fewer channels.
     """
+    if count > features.shape[1]:
+        raise ConfigError(
+            f"a student of {count} channels cannot follow a teacher of {features.shape[1]}; give it no more"
+        )
     scaled = features / features.square().mean(0).sqrt().clamp_min(1e-6)
     residual = (scaled.T @ scaled / len(scaled)).double()
     chosen: list[int] = []

@@ -67,17 +67,21 @@ class Student(nn.Module):
 
     Args:
         widths: Channels of each of the five blocks.
-        channels: The teachers' channels by layer.
+        channels: The teachers' channels by layer: every ``relu`` from ``relu1_1`` up, in order.
+
+    Raises:
+        ValueError: A layer on the way is not taught.
     """
 
     def __init__(self, widths: Sequence[int], channels: Mapping[str, int]) -> None:
         super().__init__()
-        deepest = list(channels)[-1].replace("relu", "conv")
         layout = vgg_layers("vgg19")
-        convs = [name for name in layout[: layout.index(deepest) + 1] if name.startswith("conv")]
+        relus = [name for name in layout if name.startswith("relu")][: len(channels)]
+        if list(channels) != relus:
+            raise ValueError(f"expected every layer, {', '.join(relus)}, not {', '.join(channels)}")
         self.encoder = VGG(
             layout,
-            {name: widths[int(name[4]) - 1] for name in convs},
+            {relu.replace("relu", "conv"): widths[int(relu[4]) - 1] for relu in relus},
             preprocessing=Preprocessing.torchvision(),
             pooling="average",
             padding="replicate",
@@ -104,6 +108,9 @@ class Student(nn.Module):
         Args:
             teachers: What to follow.
             batches: Pictures, each ``(B, 3, H, W)``; all pass through the network once a layer.
+
+        Raises:
+            ConfigError: The student is wider than a teacher.
         """
         convolutions = dict(zip(self.encoder.names, self.encoder.features, strict=True))
         for layer in self.layers:
