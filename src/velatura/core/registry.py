@@ -2,19 +2,20 @@
 
 A parts folder owns one registry. A part registers itself with a decorator; its module is
 imported on the first look-up, so that naming a part costs nothing until it is used. Another
-package adds parts through an entry point in the group ``velatura.<kind>``: the entry point
-names a module, and importing that module registers them.
+package adds parts through an entry point in the group named like the folder, such as
+``velatura.losses``: the entry point names a module, and importing that module registers them.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
+import threading
 from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
 from typing import Generic, TypeVar
 
-from velatura.core.errors import unknown_name
+from velatura.core.errors import VelaturaError, unknown_name
 
 __all__ = ["Registry"]
 
@@ -34,7 +35,8 @@ class Registry(Generic[P]):
         self.kind = kind
         self._home = home
         self._parts: dict[str, P] = {}
-        self._loaded = False
+        self._is_loaded = False
+        self._loading = threading.RLock()
 
     def register(self, name: str) -> Callable[[P], P]:
         """Decorator that files a part under ``name``.
@@ -54,21 +56,39 @@ class Registry(Generic[P]):
         return file
 
     def _load(self) -> None:
-        if self._loaded:
+        if self._is_loaded:
             return
-        self._loaded = True
+        # A second thread waits: half of the parts would make the others unknown to it.
+        with self._loading:
+            if not self._is_loaded:
+                self._import_all()
+                self._is_loaded = True
+
+    def _import_all(self) -> None:
         home = importlib.import_module(self._home)
         for module in pkgutil.iter_modules(getattr(home, "__path__", ())):
             importlib.import_module(f"{self._home}.{module.name}")
         for point in entry_points(group=f"velatura.{self._home.rpartition('.')[2]}"):
-            point.load()
+            try:
+                point.load()
+            except Exception as error:
+                raise VelaturaError(
+                    f"the {self.kind} plug-in {point.name!r} ({point.value}) cannot be imported: {error}; "
+                    "mend or uninstall it"
+                ) from error
 
     def __getitem__(self, name: str) -> P:
+        """The part called ``name``.
+
+        Raises:
+            ConfigError: There is none; the message names the nearest.
+            VelaturaError: A plug-in cannot be imported.
+        """
         self._load()
-        try:
-            return self._parts[name]
-        except KeyError:
-            raise unknown_name(self.kind, name, self._parts) from None
+        # Configs are checked here: what came from a file may be no string, nor hashable.
+        if not isinstance(name, str) or name not in self._parts:
+            raise unknown_name(self.kind, str(name), self._parts)
+        return self._parts[name]
 
     def __contains__(self, name: object) -> bool:
         self._load()
