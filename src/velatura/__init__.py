@@ -6,7 +6,8 @@
 
     velatura.stylize("photo.jpg", "painting.jpg").save("out.png")
 
-Names are looked up when they are first used, so that the import itself needs no torch.
+Names are looked up when they are first used, so that the import itself needs no torch. Each kind
+of part has its registry in a module of its name: ``velatura.losses.losses["gram"]``.
 """
 
 from __future__ import annotations
@@ -25,12 +26,9 @@ from velatura.core.errors import (
 )
 
 if TYPE_CHECKING:
+    from velatura import backbones, initializations, losses, optimizers
     from velatura.api import load_image, save_image, stylize
-    from velatura.backbones import backbones
     from velatura.imaging import Picture
-    from velatura.initializations import initializations
-    from velatura.losses import losses
-    from velatura.optimizers import optimizers
 
 __all__ = [
     "Cancelled",
@@ -52,20 +50,20 @@ __all__ = [
 
 _HOMES = {
     "Picture": "velatura.imaging",
-    "backbones": "velatura.backbones",
-    "initializations": "velatura.initializations",
     "load_image": "velatura.api",
-    "losses": "velatura.losses",
-    "optimizers": "velatura.optimizers",
     "save_image": "velatura.api",
     "stylize": "velatura.api",
 }
+_PARTS = ("backbones", "initializations", "losses", "optimizers")
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'velatura' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    if name in _PARTS:
+        # Importing a submodule makes it an attribute of this module, so it can be nothing else here.
+        return importlib.import_module(f"velatura.{name}")
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'velatura' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
