@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-import threading
 from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
 from typing import Generic, TypeVar
@@ -36,7 +35,6 @@ class Registry(Generic[P]):
         self._home = home
         self._parts: dict[str, P] = {}
         self._is_loaded = False
-        self._loading = threading.RLock()
 
     def register(self, name: str) -> Callable[[P], P]:
         """Decorator that files a part under ``name``.
@@ -58,13 +56,6 @@ class Registry(Generic[P]):
     def _load(self) -> None:
         if self._is_loaded:
             return
-        # A second thread waits: half of the parts would make the others unknown to it.
-        with self._loading:
-            if not self._is_loaded:
-                self._import_all()
-                self._is_loaded = True
-
-    def _import_all(self) -> None:
         home = importlib.import_module(self._home)
         for module in pkgutil.iter_modules(getattr(home, "__path__", ())):
             importlib.import_module(f"{self._home}.{module.name}")
@@ -76,6 +67,8 @@ class Registry(Generic[P]):
                     f"the {self.kind} plug-in {point.name!r} ({point.value}) cannot be imported: {error}; "
                     "mend or uninstall it"
                 ) from error
+        # Last: a second thread that came earlier waits for the same imports, and a failure is repeated.
+        self._is_loaded = True
 
     def __getitem__(self, name: str) -> P:
         """The part called ``name``.
