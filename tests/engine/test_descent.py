@@ -259,10 +259,11 @@ def test_a_restored_state_goes_on_to_the_bit(optimizer, steps):
         descent.step()
     resumed.restore(descent.state())
     for _ in range(4):
+        assert resumed.best_loss == descent.best_loss
+        for result in ("average", "best", "last"):
+            descent.iterates = resumed.iterates = Iterates(result=result)
+            assert_close(descent.picture(), resumed.picture(), rtol=0, atol=0)
         assert descent.step() == resumed.step()
-    for result in ("average", "best", "last"):
-        descent.iterates = resumed.iterates = Iterates(result=result)
-        assert_close(descent.picture(), resumed.picture(), rtol=0, atol=0)
 
 
 def test_the_start_and_the_picture_are_nobody_elses_memory():

@@ -143,6 +143,12 @@ def test_without_style_the_photograph_stays(small, optimizer):
     assert _distance(small.paint(small.stylizer(optimizer)).pixels, photo) > 0.01
 
 
+def test_targets_are_taken_in_the_precision_of_the_steps(small):
+    """Rounded features would never meet targets that are not."""
+    history = small.paint(small.stylizer(strength=0, dtype=torch.bfloat16)).history
+    assert [entry["loss"] for entry in history] == 4 * [0.0]
+
+
 def test_strength_weighs_everything_but_the_content(small):
     def first_terms(strength):
         return small.paint(small.stylizer(initialization="grey", strength=strength)).history[0]["terms"]

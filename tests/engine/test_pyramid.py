@@ -30,6 +30,12 @@ def test_larger_scales_repeat_the_last_number_of_steps():
     assert [scale.size for scale in scales] == [(128, 64), (256, 128), (512, 256), (1024, 512)]
 
 
+def test_rounding_does_not_add_up():
+    """1000 / 1.5 / 1.5 is 444.4; from the rounded 667 it would be 445."""
+    scales = _scales(Pyramid(ratio=1.5, smallest=400), (1000, 1000))
+    assert [scale.size[0] for scale in scales] == [444, 667, 1000]
+
+
 def test_no_smallest_scale_is_one_scale():
     assert _scales(Pyramid(smallest=0, steps=(9, 1)), (300, 200)) == [Scale((300, 200), 9)]
 

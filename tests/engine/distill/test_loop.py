@@ -84,15 +84,14 @@ def test_held_out_error_falls(teachers, crops, tmp_path):
     assert list(held_out[0].errors) == list(teachers.layers)
 
 
-def test_the_same_seed_gives_the_same_student(teachers, crops, tmp_path):
-    def weights(name, seed):
-        config = dataclasses.replace(CONFIG, seed=seed, steps=1)
-        return dict(_distill(teachers, crops, tmp_path / name, config)[0].state_dict())
+def test_the_same_seed_gives_the_same_student(teachers, crops):
+    def weights(seed):
+        training = _started(teachers, crops, dataclasses.replace(CONFIG, seed=seed), steps=1)
+        return dict(training.student.state_dict())
 
-    one = weights("a", 1)
-    assert_close(weights("b", 1), one, rtol=0, atol=0)
-    other = weights("c", 2)
-    assert not torch.equal(one["encoder.features.0.weight"], other["encoder.features.0.weight"])
+    one = weights(1)
+    assert_close(weights(1), one, rtol=0, atol=0)
+    assert not torch.equal(one["encoder.features.0.weight"], weights(2)["encoder.features.0.weight"])
 
 
 def test_held_out_pictures_are_never_learnt_from(teachers, crops, folders, monkeypatch):
@@ -116,6 +115,17 @@ def test_validation_does_not_depend_on_the_moment(teachers, crops):
     before = training.validate()
     training.memory.crops.clear()
     assert training.validate() == before
+
+
+def test_the_averaged_student_is_validated(teachers, crops):
+    training = _started(teachers, crops)
+    before = training.validate()
+    torch.nn.init.zeros_(training.student.heads["relu2_1"].weight)
+    assert training.validate() == before
+    torch.nn.init.zeros_(training.averaged.heads["relu2_1"].weight)
+    after = training.validate()
+    assert after["relu2_1"] > 2 * before["relu2_1"]
+    assert after["relu3_1"] == before["relu3_1"]
 
 
 def test_the_average_follows_the_student(teachers, crops):
