@@ -80,7 +80,8 @@ def _run(words: list[str], *, debug: bool) -> int:
         command = get_command(_build(requested))
         status = command.main(args=words, prog_name="velatura", standalone_mode=False)
     except _UsageError as error:
-        where = error.ctx.command_path if error.ctx else "velatura"
+        command_path = "velatura" if requested not in _COMMANDS else f"velatura {requested}"
+        where = error.ctx.command_path if error.ctx else command_path
         return _complain(f"{error.format_message().rstrip('.')} (see {where} --help)", 2, debug=debug)
     except _REQUEST_IS_WRONG as error:
         return _complain(error, 2, debug=debug)

@@ -31,7 +31,8 @@ def contents_of(content: str) -> tuple[list[Path], bool]:
         ConfigError: A folder or a pattern without a picture.
     """
     path = Path(content)
-    if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where a name is too long
+    # Not Path.is_dir: that raises where a name is too long, and an empty Path is the current folder.
+    if os.path.isdir(content):  # noqa: PTH112
         try:
             photos = pictures_in(path)
         except OSError as error:
@@ -39,7 +40,7 @@ def contents_of(content: str) -> tuple[list[Path], bool]:
         if not photos:
             raise ConfigError(f"folder {content} holds no picture (expected {', '.join(PICTURE_SUFFIXES)})")
         return photos, True
-    if glob.escape(content) != content and not os.path.lexists(path):
+    if glob.escape(content) != content and not os.path.lexists(content):
         photos = sorted(file for name in glob.glob(content) if (file := Path(name)).is_file())  # noqa: PTH207 - absolute patterns
         if not photos:
             raise ConfigError(f"no file matches {content}")

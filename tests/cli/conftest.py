@@ -1,0 +1,73 @@
+"""The command line in this process, and small pictures to give to it."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from velatura.cli import main
+from velatura.imaging import Picture
+
+
+@pytest.fixture
+def velatura(capsys):
+    """Calls the command line; gives its exit status and what it wrote."""
+
+    def call(*words):
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            main([str(word) for word in words])
+        written = capsys.readouterr()
+        return SimpleNamespace(status=stop.value.code, out=written.out, err=written.err)
+
+    return call
+
+
+@pytest.fixture
+def refused(velatura):
+    """Calls the command line, which must answer with one line and exit status 2; gives the line."""
+
+    def call(*words):
+        answer = velatura(*words)
+        assert (answer.status, answer.out) == (2, ""), answer
+        assert answer.err.startswith("velatura: ")
+        assert answer.err.count("\n") == 1, answer.err
+        return answer.err.removeprefix("velatura: ").rstrip("\n")
+
+    return call
+
+
+@pytest.fixture
+def photo(tmp_path):
+    """40x32 pixels of smooth colour, as PNG."""
+    rows, columns = np.mgrid[:32, :40]
+    pixels = np.stack([columns / 39, rows / 31, (rows + columns) / 70], axis=2)
+    Picture.of(pixels.astype(np.float32)).save(tmp_path / "photo.png")
+    return tmp_path / "photo.png"
+
+
+@pytest.fixture
+def painting(tmp_path):
+    """32x32 pixels of coloured grain, as PNG."""
+    Picture.of(np.random.default_rng(0).random((32, 32, 3), np.float32)).save(tmp_path / "painting.png")
+    return tmp_path / "painting.png"
+
+
+@pytest.fixture
+def stylize(velatura, photo, painting, tmp_path):
+    """``velatura stylize`` of two steps, into ``out.png`` unless told otherwise."""
+
+    def call(*words, content=photo, style=painting, output=tmp_path / "out.png", steps=2):
+        return velatura("stylize", content, style, "-o", output, "--steps", steps, *words)
+
+    return call
+
+
+@pytest.fixture
+def stylize_refused(refused, photo, painting, tmp_path):
+    """The same, where it must be refused."""
+
+    def call(*words, content=photo, style=painting, output=tmp_path / "out.png"):
+        return refused("stylize", content, style, "-o", output, "--steps", 2, *words)
+
+    return call
