@@ -15,7 +15,7 @@ from velatura.engine.distill import DistillationConfig, Teacher, Teachers, disti
 from velatura.engine.distill.loop import _lr, _Memory, _Remembered, _Training
 
 CONFIG = DistillationConfig(
-    widths=(4, 5, 6, 7, 8), steps=6, cooldown=2, warmup=0, batch=4, remembered=20, crop=32, lr=3e-3
+    widths=(4, 5, 6, 7, 8), steps=6, cooldown=2, warmup=0, batch=2, remembered=20, crop=32, lr=3e-3
 )
 
 
@@ -23,12 +23,28 @@ def _training(teachers, crops, config=CONFIG):
     return _Training(config, teachers, crops["contents"], crops["styles"], crops["held_out"])
 
 
-def _started(teachers, crops, config=CONFIG, steps=0):
-    training = _training(teachers, crops, config)
-    training.start()
-    for _ in range(steps):
-        training.advance()
-    return training
+@pytest.fixture(scope="module")
+def starts():
+    """The least-squares start of each seed, found once."""
+    return {}
+
+
+@pytest.fixture
+def started(teachers, crops, starts):
+    """Makes a training that has taken so many steps."""
+
+    def make(config=CONFIG, *, steps=0):
+        training = _training(teachers, crops, config)
+        if config.seed not in starts:
+            training.start()
+            starts[config.seed] = {name: v.clone() for name, v in training.student.state_dict().items()}
+        for network in (training.student, training.averaged):
+            network.load_state_dict(starts[config.seed])
+        for _ in range(steps):
+            training.advance()
+        return training
+
+    return make
 
 
 def _distill(teachers, crops, path, config=CONFIG, **options):
@@ -75,7 +91,9 @@ def test_the_memory_is_filled_and_then_replaced():
 
 
 def test_held_out_error_falls(teachers, crops, tmp_path):
-    _, lessons = _distill(teachers, crops, tmp_path / "run.safetensors", log_every=2, validate_every=3)
+    config = dataclasses.replace(CONFIG, batch=4)
+    path = tmp_path / "run.safetensors"
+    _, lessons = _distill(teachers, crops, path, config, log_every=2, validate_every=3)
     held_out = [lesson for lesson in lessons if lesson.held_out]
     assert [lesson.step for lesson in held_out] == [0, 3, 6, 6]
     assert [lesson.step for lesson in lessons if not lesson.held_out] == [2, 4, 6]
@@ -86,7 +104,9 @@ def test_held_out_error_falls(teachers, crops, tmp_path):
 
 def test_the_same_seed_gives_the_same_student(teachers, crops):
     def weights(seed):
-        training = _started(teachers, crops, dataclasses.replace(CONFIG, seed=seed), steps=1)
+        training = _training(teachers, crops, dataclasses.replace(CONFIG, seed=seed))
+        training.start()
+        training.advance()
         return dict(training.student.state_dict())
 
     one = weights(1)
@@ -99,7 +119,10 @@ def test_held_out_pictures_are_never_learnt_from(teachers, crops, folders, monke
 
     read, plain = [], diet.read_picture
     monkeypatch.setattr(diet, "read_picture", lambda path: (read.append(path), plain(path))[1])
-    training = _started(teachers, crops, steps=4)
+    training = _training(teachers, crops)
+    training.start()
+    for _ in range(4):
+        training.advance()
     assert set(read) == {*folders["contents"], *folders["styles"]}
     read.clear()
     remembered = list(training.memory.crops)
@@ -110,15 +133,15 @@ def test_held_out_pictures_are_never_learnt_from(teachers, crops, folders, monke
     assert_close(dict(training.student.state_dict()), weights, rtol=0, atol=0)
 
 
-def test_validation_does_not_depend_on_the_moment(teachers, crops):
-    training = _started(teachers, crops)
+def test_validation_does_not_depend_on_the_moment(started):
+    training = started()
     before = training.validate()
     training.memory.crops.clear()
     assert training.validate() == before
 
 
-def test_the_averaged_student_is_validated(teachers, crops):
-    training = _started(teachers, crops)
+def test_the_averaged_student_is_validated(started):
+    training = started()
     before = training.validate()
     torch.nn.init.zeros_(training.student.heads["relu2_1"].weight)
     assert training.validate() == before
@@ -128,8 +151,8 @@ def test_the_averaged_student_is_validated(teachers, crops):
     assert after["relu3_1"] == before["relu3_1"]
 
 
-def test_the_average_follows_the_student(teachers, crops):
-    training = _started(teachers, crops)
+def test_the_average_follows_the_student(started):
+    training = started()
     name = "heads.relu2_1.bias"
     start = training.student.state_dict()[name].clone()
     assert_close(training.averaged.state_dict()[name], start)
@@ -143,13 +166,13 @@ def test_the_average_follows_the_student(teachers, crops):
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
-def test_the_share_of_stylizations(teachers, crops, share):
-    training = _started(teachers, crops, dataclasses.replace(CONFIG, chains=share), steps=1)
+def test_the_share_of_stylizations(started, share):
+    training = started(dataclasses.replace(CONFIG, chains=share), steps=1)
     assert any(canvas is not None for canvas in training.chains.canvases) == bool(share)
 
 
-def test_every_parameter_learns(teachers, crops):
-    training = _started(teachers, crops)
+def test_every_parameter_learns(started):
+    training = started()
     before = {name: value.clone() for name, value in training.student.named_parameters()}
     training.advance()
     unchanged = [
@@ -158,9 +181,9 @@ def test_every_parameter_learns(teachers, crops):
     assert unchanged == []
 
 
-def test_a_checkpoint_holds_what_is_promised(teachers, crops, tmp_path):
+def test_a_checkpoint_holds_what_is_promised(started, teachers, tmp_path):
     path = tmp_path / "run.safetensors"
-    training = _started(teachers, crops, steps=3)
+    training = started(steps=3)
     training.save(path)
     with safe_open(path, "pt") as file:
         metadata, names = file.metadata(), set(file.keys())
@@ -179,9 +202,9 @@ def test_a_checkpoint_holds_what_is_promised(teachers, crops, tmp_path):
     assert "averaged.heads.relu1_1.bias" in names
 
 
-def test_a_restored_training_stands_where_it_was(teachers, crops, tmp_path):
+def test_a_restored_training_stands_where_it_was(started, teachers, crops, tmp_path):
     path = tmp_path / "run.safetensors"
-    training = _started(teachers, crops, steps=3)
+    training = started(steps=3)
     training.save(path)
     restored = _training(teachers, crops)
     restored.restore(path)
@@ -193,10 +216,10 @@ def test_a_restored_training_stands_where_it_was(teachers, crops, tmp_path):
     assert restored.validate() == training.validate()
 
 
-def test_a_restored_training_takes_the_same_step(teachers, crops, tmp_path):
+def test_a_restored_training_takes_the_same_step(started, teachers, crops, tmp_path):
     """With the same crops remembered, it goes on to the bit; they are labelled anew otherwise."""
     path = tmp_path / "run.safetensors"
-    training = _started(teachers, crops, dataclasses.replace(CONFIG, chains=0.0), steps=3)
+    training = started(dataclasses.replace(CONFIG, chains=0.0), steps=3)
     training.save(path)
     restored = _training(teachers, crops, training.config)
     restored.restore(path)
@@ -211,10 +234,10 @@ def _other_teachers(networks):
     return Teachers([Teacher(networks[0], ("relu1_1", "relu1_2"))], torch.rand(2, 3, 32, 32))
 
 
-def test_a_restored_training_labels_as_before(teachers, networks, crops, tmp_path):
+def test_a_restored_training_labels_as_before(started, teachers, crops, tmp_path):
     """The channels' scales were measured on another sample; those of the checkpoint count."""
     path = tmp_path / "run.safetensors"
-    _started(teachers, crops).save(path)
+    started().save(path)
     image = torch.rand(1, 3, 32, 32)
     labels = teachers.label(image)
     again = Teachers(teachers.teachers, 0.3 * torch.rand(4, 3, 32, 32))
@@ -223,9 +246,9 @@ def test_a_restored_training_labels_as_before(teachers, networks, crops, tmp_pat
     assert_close(again.label(image), labels, rtol=0, atol=0)
 
 
-def test_a_checkpoint_without_scales_is_taken_up(teachers, crops, tmp_path):
+def test_a_checkpoint_without_scales_is_taken_up(started, teachers, crops, tmp_path):
     path = tmp_path / "run.safetensors"
-    training = _started(teachers, crops, steps=1)
+    training = started(steps=1)
     training.save(path)
     with safe_open(path, "pt") as file:
         metadata = file.metadata()
@@ -249,17 +272,17 @@ def test_a_run_goes_on_from_its_checkpoint(teachers, crops, tmp_path):
     assert [lesson.step for lesson in lessons] == [6, 6]
 
 
-def test_other_widths_do_not_go_on(teachers, crops, tmp_path):
+def test_other_widths_do_not_go_on(started, teachers, crops, tmp_path):
     path = tmp_path / "run.safetensors"
-    _started(teachers, crops).save(path)
+    started().save(path)
     config = dataclasses.replace(CONFIG, widths=(4, 5, 6, 7, 9))
     with pytest.raises(ConfigError, match=r"trains widths \(4, 5, 6, 7, 8\), not \(4, 5, 6, 7, 9\)"):
         _distill(teachers, crops, path, config)
 
 
-def test_other_teachers_do_not_go_on(teachers, networks, crops, tmp_path):
+def test_other_teachers_do_not_go_on(started, teachers, networks, crops, tmp_path):
     path = tmp_path / "run.safetensors"
-    _started(teachers, crops).save(path)
+    started().save(path)
     with pytest.raises(ConfigError, match="learns from teachers of other layers or channels; give it those"):
         _distill(_other_teachers(networks), crops, path)
 
