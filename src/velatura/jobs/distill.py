@@ -142,7 +142,7 @@ def _weights_of(student: Student) -> Weights:
         padding="replicate",
         pooling="average",
         source="distilled by Velatura",
-        licence="Apache-2.0; distilled from VGG-19 (CC BY 4.0, Simonyan and Zisserman)",
+        licence="Apache-2.0",
     )
 
 
