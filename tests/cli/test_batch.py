@@ -43,6 +43,21 @@ def test_the_rest_is_done_where_one_fails(stylize, photos, tmp_path):
     assert [read_picture(done / name).width for name in names(done)] == [40, 32]
 
 
+def test_an_error_nobody_thought_of_is_one_picture_s_too(stylize, photos, tmp_path, monkeypatch):
+    def run(job, **options):
+        if job.content.endswith("a.png"):
+            raise RuntimeError("first line\nsecond line")
+        return runners.run(job, **options)
+
+    monkeypatch.setattr("velatura.cli.batch.run", run)
+    answer = stylize("-q", content=photos / "[ac].*", output=tmp_path / "done")
+    assert answer.status == 1
+    assert answer.err.splitlines()[0] == (
+        f"velatura: {photos}/a.png: unexpected RuntimeError: first line second line"
+    )
+    assert names(tmp_path / "done") == ["c.jpg"]
+
+
 def test_a_pattern_names_many_and_all_well_is_status_0(stylize, photos, tmp_path):
     answer = stylize(content=photos / "[ac].*", output=tmp_path / "done")
     assert answer.status == 0
@@ -126,6 +141,11 @@ def test_an_unreadable_painting_is_said_once(stylize_refused, photos, tmp_path):
 def test_many_do_not_go_into_a_file(stylize_refused, photos, painting):
     line = stylize_refused(content=photos, output=painting)
     assert line == f"{painting} is a file; several photographs need a folder to go to"
+
+
+@pytest.mark.parametrize("folder", ["/proc/done", "x" * 300])
+def test_a_folder_that_takes_no_file_is_said_once(stylize_refused, photos, tmp_path, folder):
+    assert stylize_refused(content=photos, output=tmp_path / folder).startswith("cannot write '")
 
 
 def test_two_photographs_do_not_share_a_name(stylize_refused, photos, tmp_path):

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from velatura.core.errors import ConfigError, ImageError, OutputError, WeightsError
+from velatura.core.errors import ConfigError, ImageError, OutputError, VelaturaError, WeightsError
 from velatura.jobs.stylize import stylization
 from velatura.runners import run
 from velatura.weights import resolve
@@ -115,6 +115,34 @@ def test_a_disk_that_fills_up_while_writing_is_one_line_and_leaves_nothing(job, 
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["painting.png", "photo.png"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB."),
+        RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried"),
+    ],
+)
+def test_too_little_memory_is_one_line(job, tmp_path, monkeypatch, error):
+    def fail(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr("velatura.jobs.stylize.OptimizationStylizer.__call__", fail)
+    message = "^there is not enough memory for a picture of 64x48 pixels; choose a smaller size$"
+    with pytest.raises(VelaturaError, match=message):
+        run(job(size=64))
+    assert not (tmp_path / "out.png").exists()
+
+
+def test_other_errors_of_torch_are_not_taken_for_it(job, monkeypatch):
+    def fail(*args, **kwargs):
+        raise RuntimeError("shapes differ")
+
+    monkeypatch.setattr("velatura.jobs.stylize.OptimizationStylizer.__call__", fail)
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        run(job())
 
 
 # Names and weights

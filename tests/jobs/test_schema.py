@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import pytest
 from annotated_types import Ge, Gt, Interval, Len
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from velatura.core.config import PartOf, Setting, to_mapping
@@ -299,6 +299,7 @@ def test_a_preset_survives_the_trip_through_json(preset):
     assert build(Optimization, method) == how.method
 
 
+@settings(max_examples=40)
 @given(
     preset=st.sampled_from(preset_names()),
     optimizer=st.sampled_from(sorted(optimizers)),

@@ -11,6 +11,7 @@ import typer
 
 from velatura.cli.progress import cancelled_by_interrupt, progress_on_stderr
 from velatura.core.errors import Cancelled, ConfigError, VelaturaError, WeightsError
+from velatura.core.files import check_writable
 from velatura.imaging import WRITABLE, read_picture
 from velatura.jobs.pictures import PICTURE_SUFFIXES, pictures_in
 from velatura.jobs.stylize import StylizeJob
@@ -68,6 +69,7 @@ def run_batch(jobs: Sequence[StylizeJob], *, quiet: bool) -> int:
             overwritten, or an option names one file for several pictures. Found before anything
             runs.
         ImageError: A painting cannot be read. Found before anything runs.
+        OutputError: The folder cannot be written to. Found before anything runs.
         WeightsError: The weights are missing or broken, for every job alike.
     """
     _check_batch(jobs)
@@ -82,9 +84,9 @@ def run_batch(jobs: Sequence[StylizeJob], *, quiet: bool) -> int:
                 return _interrupted(done, jobs)
             except WeightsError:
                 raise
-            except VelaturaError as error:
+            except Exception as error:  # noqa: BLE001 - what is wrong with one picture need not be with the next
                 failed += 1
-                typer.echo(f"velatura: {job.content}: {' '.join(str(error).split())}", err=True)
+                typer.echo(f"velatura: {job.content}: {_reason(error)}", err=True)
                 continue
             for note in result.notes:
                 typer.echo(f"velatura: {note}", err=True)
@@ -97,6 +99,11 @@ def run_batch(jobs: Sequence[StylizeJob], *, quiet: bool) -> int:
     return 1 if failed else 0
 
 
+def _reason(error: Exception) -> str:
+    kind = "" if isinstance(error, VelaturaError) else f"unexpected {type(error).__name__}: "
+    return f"{kind}{' '.join(str(error).split())}"
+
+
 def _interrupted(done: int, jobs: Sequence[StylizeJob]) -> int:
     typer.echo(f"velatura: interrupted, {done} of {len(jobs)} pictures written", err=True)
     return 130
@@ -106,7 +113,7 @@ def _check_batch(jobs: Sequence[StylizeJob]) -> None:
     """Refuses what would make every picture fail, or one picture undo another."""
     saving = jobs[0].saving
     folder = Path(jobs[0].output).parent
-    if folder.is_file():
+    if os.path.isfile(folder):  # noqa: PTH113 - Path.is_file raises where a name is too long
         raise ConfigError(f"{folder} is a file; several photographs need a folder to go to")
     for name in _FOR_ONE_PICTURE:
         if getattr(saving, name) is not None:
@@ -114,6 +121,7 @@ def _check_batch(jobs: Sequence[StylizeJob]) -> None:
     if saving.save_pattern is not None and saving.preview("a", 1, 1) == saving.preview("b", 1, 1):
         raise ConfigError("--save-pattern must have {name} in it, or photographs overwrite each other's")
     _check_names(jobs)
+    check_writable(jobs[0].output)
     for style in jobs[0].styles:
         read_picture(style)
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
+import torch
 from annotated_types import Ge, Interval, Len
 from torch import Tensor
 
 from velatura.backbones import backbones, build_backbone
 from velatura.core.config import Setting, to_mapping
-from velatura.core.errors import Cancelled, ConfigError
+from velatura.core.errors import Cancelled, ConfigError, VelaturaError
 from velatura.core.progress import OnProgress, never, silent
 from velatura.engine.optimization import Checkpoints, Optimization, OptimizationStylizer
 from velatura.engine.precision import PrecisionName, choose_device, choose_precision, computing_threads
@@ -26,7 +28,7 @@ from velatura.jobs.schema import assign, build
 from velatura.ops.resize import fit, resize
 from velatura.presets import load_preset
 
-__all__ = ["Stylization", "StylizeJob", "run_stylize", "stylization", "stylize_pictures"]
+__all__ = ["Stylization", "StylizeJob", "blend_weights", "run_stylize", "stylization", "stylize_pictures"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,14 +154,14 @@ def stylize_pictures(
         ConfigError: Settings that do not fit together or do not fit the pictures.
         WeightsError: The backbone's weights are missing, broken, or lack a layer.
         Cancelled: Cancelled before there was anything to return.
-        VelaturaError: The loss is not finite whatever the step size.
+        VelaturaError: The loss is not finite whatever the step size, or memory runs out.
     """
     start = _start_picture(how, start)
     blend = blend_weights(how.blend, len(styles))
     size = _result_size(content, how)
     if cancelled():
         raise Cancelled("interrupted before the first step")
-    with computing_threads(how.threads):
+    with computing_threads(how.threads), _too_large_is_said(size):
         device = choose_device(how.device)
         backbone = build_backbone(how.method.backbone, seed=how.seed).to(device)
         stylizer = OptimizationStylizer(
@@ -198,6 +200,22 @@ def stylize_pictures(
         record=record,
         notes=notes,
     )
+
+
+@contextlib.contextmanager
+def _too_large_is_said(size: tuple[int, int]) -> Iterator[None]:
+    """Turns each way in which memory runs out into one line."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        # Torch has an exception of its own for accelerators, and none for the processor.
+        runs_out = isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)
+        if not runs_out:
+            raise
+        height, width = size
+        raise VelaturaError(
+            f"there is not enough memory for a picture of {width}x{height} pixels; choose a smaller size"
+        ) from error
 
 
 def _with_fingerprint(checkpoints: Checkpoints | None, record: Mapping[str, Any]) -> Checkpoints | None:
@@ -239,7 +257,7 @@ def run_stylize(
         ConfigError: Settings that do not fit together; files that would overwrite an input.
         WeightsError: The backbone's weights are missing, broken, or lack a layer.
         OutputError: A file cannot be written.
-        VelaturaError: The loss is not finite whatever the step size.
+        VelaturaError: The loss is not finite whatever the step size, or memory runs out.
     """
     writer = Writer(job.saving, output=Path(job.output), inputs=_inputs(job))
     content = read_picture(job.content)
