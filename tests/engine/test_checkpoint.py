@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import save_file
 from torch.testing import assert_close
 
-from velatura.core.errors import ConfigError, VelaturaError
+from velatura.core.errors import ConfigError, OutputError
 from velatura.engine.checkpoint import read_checkpoint, read_tensors, write_checkpoint, write_tensors
 
 RUN = {"seed": 1, "size": (12, 16), "method": {"lr": 0.1, "name": "adam"}}
@@ -98,6 +98,6 @@ def test_other_safetensors_are_refused(tmp_path, metadata):
 
 def test_a_checkpoint_that_cannot_be_written_leaves_the_last(path):
     write_tensors(path, {"canvas": torch.zeros(3)}, {})
-    with pytest.raises(VelaturaError, match="cannot write"):
+    with pytest.raises(OutputError, match="cannot write"):
         write_tensors(path / "below", {"canvas": torch.ones(3)}, {})
     assert_close(read_tensors(path)[0], {"canvas": torch.zeros(3)})

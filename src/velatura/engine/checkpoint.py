@@ -31,7 +31,7 @@ def write_checkpoint(
         of: What makes the run the one that it is, as JSON can hold it: settings and hashes.
 
     Raises:
-        VelaturaError: The file cannot be written.
+        OutputError: The file cannot be written.
     """
     write_tensors(path, tensors, {_KEY: json.dumps({**record, "fingerprint": of})})
 
@@ -76,7 +76,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
     """Writes safetensors whole or not at all.
 
     Raises:
-        VelaturaError: The file cannot be written.
+        OutputError: The file cannot be written.
     """
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with atomic_path(path) as temporary:
