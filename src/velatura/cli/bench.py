@@ -32,7 +32,7 @@ def bench(
             typer.echo(json.dumps(asdict(figure)))
         else:
             beside = f"  ({figure.beside})" if figure.beside else ""
-            typer.echo(f"{figure.what:58} {figure.value:9.3g} {figure.unit}{beside}")
+            typer.echo(f"{figure.what:58} {figure.value:9.4g} {figure.unit}{beside}")
 
 
 def register(app: typer.Typer, name: str, **display: str) -> None:

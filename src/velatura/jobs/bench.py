@@ -57,12 +57,13 @@ def figures(*, size: int, repeats: int) -> Iterator[Figure]:
             that the whole command makes, in pixels.
         repeats: Times that each step is measured; the median counts.
     """
+    # First, while this process is small: a child's peak memory counts what its parent had when it began.
+    yield from _command_figures(size)
     device = choose_device("auto")
     rate = matrix_rate(device)
     yield Figure(what="matrix product 2048^3, float32", value=rate / 1e9, unit="GFLOP/s", beside=str(device))
     yield from _step_figures("vgg19", size, repeats, device, rate)
     yield from _step_figures("vgg19-slim", size, repeats, device, rate)
-    yield from _command_figures(size)
 
 
 def matrix_rate(device: torch.device, *, edge: int = 2048, repeats: int = 5) -> float:
