@@ -11,8 +11,8 @@ os.environ["VELATURA_OFFLINE"] = "1"
 _CACHE = tempfile.TemporaryDirectory(prefix="velatura-tests-")
 os.environ["VELATURA_CACHE"] = os.environ["TORCH_HOME"] = _CACHE.name
 
-import pytest
-import torch
+import pytest  # noqa: E402 - what is set above must be set first
+import torch  # noqa: E402
 
 torch.set_num_threads(1)
 
