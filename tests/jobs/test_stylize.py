@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import ExifTags, Image
 
 from velatura.core.errors import ConfigError
 from velatura.imaging import Picture, read_picture
@@ -60,6 +60,27 @@ def test_the_same_seed_gives_the_same_pixels_and_another_does_not(job):
     one, same, other = (run(job(changes=noise, seed=seed)).picture.pixels for seed in (1, 1, 2))
     assert torch.equal(one, same)
     assert not torch.equal(one, other)
+
+
+def test_the_seed_draws_random_weights_too(job):
+    random = {"backbone.weights": "random"}
+    one, same, other = (run(job(changes=random, seed=seed)).picture.pixels for seed in (1, 1, 2))
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+
+
+def test_strength_weighs_the_style(job, photo):
+    first = {strength: run(job(strength=strength)).history[0]["terms"] for strength in (1.0, 3.0)}
+    assert first[3.0]["style"] == pytest.approx(3 * first[1.0]["style"])
+    assert first[3.0]["content"] == first[1.0]["content"]
+    assert torch.allclose(run(job(strength=0)).picture.pixels, pixels(photo), atol=1e-6)
+
+
+def test_a_run_computes_in_as_many_threads_as_it_is_told(job):
+    before, seen = torch.get_num_threads(), []
+    run(job(threads=before + 1), on_progress=lambda _: seen.append(torch.get_num_threads()))
+    assert seen == [before + 1] * 2
+    assert torch.get_num_threads() == before
 
 
 def test_progress_is_told_step_by_step(job):
@@ -143,6 +164,16 @@ def test_alpha_is_kept_at_the_result_s_size(job, tmp_path):
         alpha = np.asarray(image)[..., 3]
     assert (alpha[:, :14] == 0).all()
     assert (alpha[:, 18:] == 255).all()
+
+
+def test_who_took_the_photo_is_kept(job, photo, tmp_path):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Artist] = "Ada"
+    with Image.open(photo) as image:
+        image.save(tmp_path / "signed.jpg", exif=exif)
+    run(job(content=tmp_path / "signed.jpg"))
+    with Image.open(tmp_path / "out.png") as image:
+        assert image.getexif()[ExifTags.Base.Artist] == "Ada"
 
 
 def test_a_transparent_painting_is_taken_on_white(job, tmp_path):
