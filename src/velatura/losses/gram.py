@@ -38,6 +38,7 @@ class Gram(Loss):
     neural-style, PyTorch tutorial, Li and Zhao 2018      ``chw``    ``mean``
     ====================================================  =========  =============
 
+    The preset ``saric2020`` takes ``mean`` all the same, which is what PyTorch's loss gives by default.
     Bisht 2023 gives no formula; its weights, 1 and 1e6, are the tutorial's. With scale ``none`` painting and
     picture must have the same size for the loss to mean anything.
     """
