@@ -1,0 +1,72 @@
+"""Filters on images: edges, and the energy of fine detail."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from velatura.ops.positions import check_features
+
+__all__ = ["energy_above", "sobel_magnitude"]
+
+
+def sobel_magnitude(image: Tensor) -> Tensor:
+    r"""Strength of the edges: :math:`\sqrt{g_x^2 + g_y^2}` of Sobel's gradient, an eighth of his kernel.
+
+    A ramp that rises by ``s`` a pixel has magnitude ``s``. The outermost pixels are repeated
+    beyond the edge.
+
+    Args:
+        image: ``(B, C, H, W)``.
+
+    Returns:
+        ``(B, C, H, W)``, >= 0.
+
+    Raises:
+        ValueError: ``image`` is not four-dimensional.
+    """
+    check_features(image)
+    channels = image.shape[1]
+    across = image.new_tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]]) / 8
+    kernels = torch.stack([across, across.T]).repeat(channels, 1, 1)[:, None]  # (2C, 1, 3, 3)
+    padded = functional.pad(image, (1, 1, 1, 1), mode="replicate")
+    gradient = functional.conv2d(padded, kernels, groups=channels)
+    return (gradient[:, ::2].square() + gradient[:, 1::2].square()).sqrt()
+
+
+def energy_above(image: Tensor, frequency: float) -> Tensor:
+    r"""Variance of what varies faster than ``frequency``, under a Hann window.
+
+    .. math:: E = \frac{1}{HW \sum_k w_k^2} \sum_{|f| \ge f_0} |\mathcal F(w (x - \bar x))(f)|^2
+
+    Pictures of different sizes compare: white noise of variance :math:`\sigma^2` has
+    :math:`\sigma^2` times the share of the frequencies that lie above. The window keeps the jump from
+    one border to the opposite one from passing for detail.
+
+    Args:
+        image: ``(B, C, H, W)``.
+        frequency: Least frequency that counts, in cycles a pixel, along any direction; 0.5 is the
+            highest along an axis.
+
+    Returns:
+        ``(B, C)``, >= 0.
+
+    Raises:
+        ValueError: ``image`` is not four-dimensional.
+    """
+    check_features(image)
+    height, width = image.shape[-2:]
+
+    def axis(length: int) -> tuple[Tensor, Tensor]:
+        # One pixel more at each end than Hann's zeros: every pixel counts something.
+        window = torch.hann_window(length + 2, periodic=False, dtype=image.dtype, device=image.device)[1:-1]
+        return window, torch.fft.fftfreq(length, dtype=image.dtype, device=image.device)
+
+    (rows, vertical), (columns, horizontal) = axis(height), axis(width)
+    window = rows[:, None] * columns
+    mean = (image * window).sum(dim=(2, 3), keepdim=True) / window.sum()
+    power = torch.fft.fft2((image - mean) * window).abs().square()
+    counted = vertical[:, None].square() + horizontal.square() >= frequency**2
+    energy: Tensor = (power * counted).sum(dim=(2, 3)) / (height * width * window.square().sum())
+    return energy
