@@ -11,9 +11,10 @@ from velatura.core.config import Setting, to_mapping
 from velatura.core.errors import ConfigError
 from velatura.initializations import initializations
 from velatura.losses import losses
+from velatura.metrics import metrics
 from velatura.optimizers import optimizers
 
-REGISTRIES = (losses, optimizers, initializations)
+REGISTRIES = (losses, optimizers, initializations, metrics)
 PARTS = [
     pytest.param(registry, name, id=f"{registry.kind}-{name}") for registry in REGISTRIES for name in registry
 ]

@@ -47,7 +47,8 @@ class StructuralSimilarity(PixelMetric):
                 f"ssim looks through a window of {_SSIM_WINDOW}x{_SSIM_WINDOW} pixels, and a picture is "
                 f"{width}x{height}; leave ssim out"
             )
-        value = structural_similarity_index_measure(output.pixels, content.pixels, data_range=1.0)
+        pictures = output.pixels.double(), content.pixels.double()
+        value = structural_similarity_index_measure(*pictures, data_range=1.0)
         return float(value)  # type: ignore[arg-type]
 
 
