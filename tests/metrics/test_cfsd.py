@@ -19,7 +19,7 @@ def _as_published(output, content):
     ).item()
 
 
-def _maps(seed, channels=4, size=(5, 6)):
+def _maps(seed, channels=256, size=(5, 6)):
     return torch.rand(1, channels, *size, generator=torch.Generator().manual_seed(seed)).double()
 
 
@@ -39,6 +39,13 @@ def test_the_scale_of_a_network_does_not_matter(seeing):
     metric, output, content = metrics["cfsd"](), _maps(1), _maps(2)
     plain = metric(seeing(a=output), seeing(a=content), seeing())
     assert metric(seeing(a=100 * output), seeing(a=100 * content), seeing()) == pytest.approx(plain)
+
+
+def test_the_width_of_a_network_does_not_matter(seeing):
+    metric, output, content = metrics["cfsd"](), _maps(1), _maps(2)
+    plain = metric(seeing(a=output), seeing(a=content), seeing())
+    output, content = (maps.repeat(1, 3, 1, 1) for maps in (output, content))
+    assert metric(seeing(a=output), seeing(a=content), seeing()) == pytest.approx(plain)
 
 
 def test_several_layers_are_averaged(seeing):
