@@ -20,6 +20,7 @@ from velatura.core.config import Setting
 from velatura.initializations import Initialization, Sources, initializations
 from velatura.losses import Loss, Target, losses
 from velatura.losses.base import statistic
+from velatura.metrics import Metric, View, metrics
 from velatura.ops.moments import channel_moments
 from velatura.optimizers import CanvasOptimizer, ImageOptimizer, optimizers
 
@@ -46,6 +47,28 @@ class Wrong(Brightness):
 
     def forward(self, features: Tensor, target: Target, mask: Tensor | None = None) -> Tensor:
         return 1 + super().forward(features, target, mask)
+
+
+@metrics.register("toy_darkness")
+@dataclass(frozen=True, kw_only=True)
+class Darkness(Metric):
+    """Difference of the mean pixel from the photograph's."""
+
+    unit = "of the pixel range"
+    direction = "lower"
+    source = "here"
+    against = "content"
+
+    def __call__(self, output: View, content: View, style: View) -> float:
+        return abs(float(output.pixels.mean() - content.pixels.mean()))
+
+
+@metrics.register("toy_upside_down")
+@dataclass(frozen=True, kw_only=True)
+class UpsideDown(Darkness):
+    """The same with the wrong direction."""
+
+    direction = "higher"
 
 
 @optimizers.register("toy_descent")
@@ -121,6 +144,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     [
         ("toy_brightness", "test_is_zero_at_its_own_target"),
         ("toy_descent", "test_a_saved_and_restored_state_continues_to_the_bit"),
+        ("toy_darkness", "test_the_better_picture_scores_better"),
         ("toy_black", "test_the_same_seed_draws_the_same_canvas"),
     ],
 )
@@ -132,4 +156,6 @@ def test_the_contracts_cover_a_new_part(outcomes, part, test):
 
 def test_the_contracts_catch_a_part_that_is_wrong(outcomes):
     assert "FAILED test_is_zero_at_its_own_target" in outcomes["toy_wrong"]
+    assert "FAILED test_the_better_picture_scores_better" in outcomes["toy_upside_down"]
+    assert "PASSED test_is_a_finite_number_for_ordinary_pictures" in outcomes["toy_upside_down"]
     assert "PASSED test_has_a_finite_gradient_that_is_not_zero" in outcomes["toy_wrong"]

@@ -175,6 +175,37 @@ def test_what_is_no_picture_is_refused(tmp_path):
             _stylize(content, _tensor(PAINTING))
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_picture_is_judged_alike(form, tmp_path):
+    content, style = FORMS[form](PHOTO, tmp_path), FORMS[form](PAINTING, tmp_path)
+    names = ["style-gram", "cfsd", "rmse"]
+    values = velatura.evaluate(content, content, style, metrics=names)
+    assert list(values) == names
+    assert values == pytest.approx({"style-gram": 1, "cfsd": 0, "rmse": 0}, abs=1e-6)
+
+
+def test_judged_with_settings_a_judge_for_one_and_a_reference():
+    pictures = [_tensor(pixels) for pixels in (PHOTO.flip(2), PHOTO, PAINTING)]
+    options = {"judge": "resnet18:random", "judges": {"cfsd": "vgg11:random"}, "size": 32}
+    values = velatura.evaluate(
+        *pictures,
+        metrics=["sifid", "cfsd", "rmse"],
+        settings={"cfsd.layers": ["relu1_1"]},
+        reference=PHOTO.flip(2),
+        **options,
+    )
+    assert values["rmse"] == 0
+    alone = velatura.evaluate(*pictures, metrics=["sifid"], judge="resnet18:random", size=32)
+    assert values["sifid"] == alone["sifid"]
+    with pytest.raises(ConfigError, match="unknown metric 'cfds'; did you mean 'cfsd'"):
+        velatura.evaluate(*pictures, metrics=["cfds"])
+
+
+def test_judged_by_all_that_can_be_had():
+    values = velatura.evaluate(_tensor(PHOTO), _tensor(PHOTO), _tensor(PAINTING))
+    assert {"style-gram", "cfsd", "rmse", "edge-similarity"} <= set(values)
+
+
 def test_the_public_namespace_is_exactly_what_is_listed():
     assert dir(velatura) == sorted(velatura.__all__)
     everything = {}
@@ -191,9 +222,11 @@ def test_the_public_namespace_is_exactly_what_is_listed():
         "WeightsError",
         "__version__",
         "backbones",
+        "evaluate",
         "initializations",
         "load_image",
         "losses",
+        "metrics",
         "optimizers",
         "save_image",
         "stylize",
@@ -202,7 +235,13 @@ def test_the_public_namespace_is_exactly_what_is_listed():
 
 @pytest.mark.parametrize(
     ("kind", "part"),
-    [("backbones", "vgg19-slim"), ("initializations", "grey"), ("losses", "gram"), ("optimizers", "adam")],
+    [
+        ("backbones", "vgg19-slim"),
+        ("initializations", "grey"),
+        ("losses", "gram"),
+        ("metrics", "cfsd"),
+        ("optimizers", "adam"),
+    ],
 )
 def test_the_registries_are_where_the_parts_are(kind, part):
     """The module each time: importing it sets the attribute, so that it could be nothing else for long."""

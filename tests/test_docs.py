@@ -12,7 +12,13 @@ from PIL import Image
 from velatura.cli import app as root
 
 DOCUMENTS = Path(__file__).parents[1]
-PAGES = ["README.md", "CONTRIBUTING.md", "models/vgg19-slim/README.md", "benchmarks/README.md"]
+PAGES = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "models/vgg19-slim/README.md",
+    "benchmarks/README.md",
+    "benchmarks/quality/README.md",
+]
 
 
 def blocks(page: str, language: str) -> list[str]:

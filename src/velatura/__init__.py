@@ -26,8 +26,8 @@ from velatura.core.errors import (
 )
 
 if TYPE_CHECKING:
-    from velatura import backbones, initializations, losses, optimizers
-    from velatura.api import load_image, save_image, stylize
+    from velatura import backbones, initializations, losses, metrics, optimizers
+    from velatura.api import evaluate, load_image, save_image, stylize
     from velatura.imaging import Picture
 
 __all__ = [
@@ -40,9 +40,11 @@ __all__ = [
     "WeightsError",
     "__version__",
     "backbones",
+    "evaluate",
     "initializations",
     "load_image",
     "losses",
+    "metrics",
     "optimizers",
     "save_image",
     "stylize",
@@ -50,11 +52,12 @@ __all__ = [
 
 _HOMES = {
     "Picture": "velatura.imaging",
+    "evaluate": "velatura.api",
     "load_image": "velatura.api",
     "save_image": "velatura.api",
     "stylize": "velatura.api",
 }
-_PARTS = ("backbones", "initializations", "losses", "optimizers")
+_PARTS = ("backbones", "initializations", "losses", "metrics", "optimizers")
 
 
 def __getattr__(name: str) -> Any:

@@ -9,10 +9,11 @@ from typing import Any
 from velatura.core.progress import OnProgress, never, silent
 from velatura.engine.optimization import Checkpoints
 from velatura.imaging import Picture, PictureSource, read_picture, write_picture
+from velatura.jobs.judging import Evaluator, Networks, evaluation, network_named, without_absent
 from velatura.jobs.result import Result
 from velatura.jobs.stylize import stylization, stylize_pictures
 
-__all__ = ["load_image", "save_image", "stylize"]
+__all__ = ["evaluate", "load_image", "save_image", "stylize"]
 
 
 def stylize(
@@ -72,6 +73,60 @@ def stylize(
         on_progress=on_progress,
         cancelled=cancelled,
     )
+
+
+def evaluate(
+    output: PictureSource,
+    content: PictureSource,
+    style: PictureSource,
+    *,
+    metrics: Sequence[str] | None = None,
+    reference: PictureSource | None = None,
+    judge: str | None = None,
+    judges: Mapping[str, str] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    size: int = 512,
+) -> dict[str, float]:
+    """Judges a stylization beside its photograph and its painting.
+
+    .. code-block:: python
+
+        velatura.evaluate("out.png", "photo.jpg", "painting.jpg", metrics=["style-gram", "cfsd"])
+
+    Args:
+        output: The picture to judge, in any of the forms that :func:`stylize` takes; its size decides.
+        content: The photograph.
+        style: The painting.
+        metrics: Names of those in ``velatura.metrics.metrics``; None: all that can be had here.
+        reference: What ``ssim``, ``psnr`` and ``rmse`` compare with in the photograph's place.
+        judge: Network whose features are compared, ``"resnet18"`` or ``"resnet18:FILE"``; None: the one
+            that ships. It should not be the one that the output was made with.
+        judges: Metric to a network of its own, such as ``{"cfsd": "vgg19"}``.
+        settings: Settings of metrics by dotted path, such as ``{"cfsd.size": 512}``.
+        size: Longer edge that features are compared at, at most, in pixels.
+
+    Returns:
+        Metric to value; NaN where a metric is not defined for these pictures.
+
+    Raises:
+        ImageError: A picture cannot be read, or holds values out of range.
+        ConfigError: An unknown name or layer, a value out of range, pictures that do not fit, or
+            a package that is not installed.
+        WeightsError: The judge's weights are missing or broken, or end below a layer.
+    """
+    how = evaluation(
+        metrics,
+        judge=None if judge is None else network_named(judge),
+        judges={name: network_named(text) for name, text in (judges or {}).items()},
+        changes=settings,
+        size=size,
+    )
+    networks = Networks()
+    if metrics is None:
+        how, _ = without_absent(how, networks)
+    evaluator = Evaluator(how, networks)
+    pictures = [Picture.of(picture) for picture in (output, content, style)]
+    return evaluator(*pictures, reference=None if reference is None else Picture.of(reference))
 
 
 def load_image(path: str | Path) -> Picture:

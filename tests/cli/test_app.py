@@ -27,9 +27,9 @@ def test_the_help_lists_every_command_under_its_heading(velatura):
     }
     assert commands == {
         "Options": ["--version", "--debug", "--help"],
-        "Pictures": ["stylize", "samples"],
+        "Pictures": ["stylize", "evaluate", "samples"],
         "Networks": ["distill", "weights"],
-        "What there is": ["presets", "backbones", "losses", "optimizers", "initializations"],
+        "What there is": ["presets", "backbones", "losses", "metrics", "optimizers", "initializations"],
         "This machine": ["bench"],
     }
 

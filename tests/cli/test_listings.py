@@ -8,6 +8,7 @@ from velatura.backbones import backbones
 from velatura.cli.tables import show_table
 from velatura.initializations import initializations
 from velatura.losses import losses
+from velatura.metrics import metrics
 from velatura.optimizers import optimizers
 from velatura.presets import load_preset, preset_names
 
@@ -48,7 +49,12 @@ def test_columns_stay_whole_and_the_last_one_is_wrapped(capsys):
 
 @pytest.mark.parametrize(
     ("command", "registry"),
-    [("losses", losses), ("optimizers", optimizers), ("initializations", initializations)],
+    [
+        ("losses", losses),
+        ("metrics", metrics),
+        ("optimizers", optimizers),
+        ("initializations", initializations),
+    ],
 )
 def test_parts_are_listed_in_plain_words_with_their_settings(velatura, command, registry):
     answer = velatura(command)
@@ -66,6 +72,16 @@ def test_parts_are_listed_in_plain_words_with_their_settings(velatura, command, 
 def test_a_setting_is_shown_with_its_default_unit_and_range(velatura):
     lines = [line.strip() for line in velatura("optimizers").out.splitlines()]
     assert "lr = 0.03  Step size (of the pixel range [0, 1], above 0)" in lines
+
+
+def test_a_metric_is_listed_with_unit_direction_and_source(velatura):
+    lines = velatura("metrics").out.splitlines()
+    for name in metrics:
+        at = next(number for number, line in enumerate(lines) if line.startswith(f"{name}: "))
+        better = {"lower": "lower is better", "higher": "higher is better", "one": "best near 1"}
+        assert lines[at + 1] == f"    {better[metrics[name].direction]}; {metrics[name].unit}"
+        assert lines[at + 2] == f"    source: {metrics[name].source}"
+    assert lines.count("    needs torchmetrics (the extra eval)") == 2
 
 
 def test_backbones_are_listed(velatura):

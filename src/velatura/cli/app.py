@@ -25,12 +25,14 @@ __all__ = ["main"]
 # its command is called, so that the help needs no torch.
 _COMMANDS = {
     "stylize": ("velatura.cli.stylize", "Pictures", "Give a photograph the style of a painting."),
+    "evaluate": ("velatura.cli.evaluate", "Pictures", "Judge pictures beside photograph and painting."),
     "samples": ("velatura.cli.samples", "Pictures", "Draw the sample photographs and paintings."),
     "distill": ("velatura.cli.distill", "Networks", "Train the narrow backbone that Velatura ships."),
     "weights": ("velatura.cli.weights", "Networks", "List, fetch, import and find weights."),
     "presets": ("velatura.cli.presets", "What there is", "List presets, and show one with its sources."),
     "backbones": ("velatura.cli.parts", "What there is", "List backbones, or the layers of one."),
     "losses": ("velatura.cli.parts", "What there is", "List losses with their settings."),
+    "metrics": ("velatura.cli.parts", "What there is", "List metrics with units, sources and settings."),
     "optimizers": ("velatura.cli.parts", "What there is", "List optimisers with their settings."),
     "initializations": ("velatura.cli.parts", "What there is", "List initialisations with their settings."),
     "bench": ("velatura.cli.bench", "This machine", "Measure this machine, as ratios to a plain loop."),

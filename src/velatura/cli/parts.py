@@ -1,4 +1,4 @@
-"""``velatura backbones | losses | optimizers | initializations``: the parts and their settings."""
+"""``velatura backbones | losses | metrics | optimizers | initializations``: the parts and their settings."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ from velatura.core.registry import Registry
 from velatura.initializations import initializations
 from velatura.jobs.schema import help_of
 from velatura.losses import losses
+from velatura.metrics import Metric, metrics
 from velatura.optimizers import optimizers
 
 __all__ = ["register"]
 
 _REGISTRIES: dict[str, Registry[Any]] = {
     "losses": losses,
+    "metrics": metrics,
     "optimizers": optimizers,
     "initializations": initializations,
 }
@@ -50,11 +52,22 @@ def _lister(registry: Registry[Any]) -> Callable[[], None]:
         for name in registry:
             part = registry[name]
             typer.echo(f"{name}: {(inspect.getdoc(part) or '').partition(chr(10))[0]}")
+            for line in _about(part):
+                typer.echo(f"    {line}")
             for field in dataclasses.fields(part):
                 typer.echo(f"    {field.name} = {_default(field)}  {help_of(part, field.name)}")
 
     show.__doc__ = f"List the {registry.kind}s with their settings and defaults."
     return show
+
+
+def _about(part: type) -> list[str]:
+    """What a part says of itself besides its settings."""
+    if not issubclass(part, Metric):
+        return []
+    better = {"lower": "lower is better", "higher": "higher is better", "one": "best near 1"}
+    needs = [] if part.needs is None else [f"needs {part.needs} (the extra eval)"]
+    return [f"{better[part.direction]}; {part.unit}", f"source: {part.source}", *needs]
 
 
 def _default(field: dataclasses.Field[Any]) -> str:

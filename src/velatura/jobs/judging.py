@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from typing import Annotated, Any
 
 import torch
-from annotated_types import Ge, Len
+from annotated_types import Ge
 from torch import Tensor
 
 from velatura.backbones import Backbone, BackboneConfig, backbones, build_backbone
@@ -19,7 +19,7 @@ from velatura.jobs.schema import assign, build
 from velatura.metrics import FeatureMetric, Metric, View, metrics
 from velatura.ops.resize import fit, resize
 
-__all__ = ["Evaluation", "Evaluator", "Judged", "Networks", "evaluation", "without_absent"]
+__all__ = ["Evaluation", "Evaluator", "Judged", "Networks", "evaluation", "network_named", "without_absent"]
 
 # The same picture at another size has its proportions up to whole pixels.
 _ASPECT_TOLERANCE = 0.02
@@ -39,7 +39,7 @@ class Judged:
 class Evaluation:
     """How pictures are judged, wherever they come from."""
 
-    metrics: Annotated[Mapping[str, Judged], Len(1), Setting("What is measured, by name")]
+    metrics: Annotated[Mapping[str, Judged], Setting("What is measured, by name")]
     size: Annotated[
         int,
         Ge(1),
@@ -53,6 +53,12 @@ class Networks(dict[BackboneConfig, Backbone]):
     def __missing__(self, config: BackboneConfig) -> Backbone:
         self[config] = build_backbone(config)
         return self[config]
+
+
+def network_named(text: str) -> BackboneConfig:
+    """``vgg19``, or ``vgg19:WEIGHTS`` with weights by name or file, as a config."""
+    name, colon, weights = text.partition(":")
+    return BackboneConfig(name=name, weights=weights) if colon else BackboneConfig(name=name)
 
 
 def evaluation(
@@ -73,26 +79,30 @@ def evaluation(
         settings: Other fields of :class:`Evaluation`.
 
     Raises:
-        ConfigError: An unknown name, a network for a metric of pixels, or a value of the wrong type
+        ConfigError: An unknown name or none, a network for a metric of pixels, or a value of the wrong type
             or out of range.
     """
     chosen = list(dict.fromkeys(metrics if names is None else names))
     for name in chosen:
         metrics[name]  # An unknown one is answered before all else.
+    if not chosen:
+        raise ConfigError(f"no metric is named; name one of {', '.join(metrics)}")
     judges = judges or {}
     for name in (*judges, *(path.partition(".")[0] for path in changes or {})):
         if name not in chosen:
             raise unknown_name("metric of this evaluation", name, chosen)
-    judge = judge or BackboneConfig()
-    for config in (judge, *judges.values()):
+    for config in (*judges.values(), *([] if judge is None else [judge])):
         backbones[config.name]
     entries: dict[str, Any] = {name: {"metric": {"name": name}} for name in chosen}
     paths = {f"metrics.{_inside(path)}": value for path, value in (changes or {}).items()}
     how = build(
         Evaluation, {"metrics": assign(Evaluation, {"metrics": entries}, paths)["metrics"], **settings}
     )
+    if judge is not None and not any(isinstance(one.metric, FeatureMetric) for one in how.metrics.values()):
+        raise ConfigError(f"{', '.join(chosen)}: no network is asked for these metrics; leave it out")
+    default = judge or BackboneConfig()
     assigned = {
-        name: Judged(metric=judged.metric, judge=_judge_of(judged.metric, judge, judges.get(name)))
+        name: Judged(metric=judged.metric, judge=_judge_of(judged.metric, default, judges.get(name)))
         for name, judged in how.metrics.items()
     }
     return Evaluation(metrics=assigned, size=how.size)
@@ -191,6 +201,8 @@ class Evaluator:
         Raises:
             ConfigError: A picture is too small, or has other proportions than the output.
         """
+        if reference is not None and not any(one.metric.takes_reference for one in self.how.metrics.values()):
+            raise ConfigError("none of these metrics compares with a reference; leave it out")
         compared = content if reference is None else reference
         for picture, what in ((content, "photograph"), (compared, "reference")):
             _check_aspect(output, picture, what)
