@@ -1,5 +1,8 @@
 """The sets that quality is measured on: that tuning says nothing of the test."""
 
+import importlib.util
+import json
+import sys
 import tomllib
 from pathlib import Path
 
@@ -41,3 +44,42 @@ def test_the_baseline_builds_and_replaces_all_that_is_measured():
     assert len(style.layers) == 13
     assert sum(style.layers.values()) == pytest.approx(1)
     assert method.backbone.pooling == "average"
+
+
+@pytest.fixture
+def run(data_dir, tmp_path, monkeypatch, capsys):
+    """Calls the script for one pair of the tuning set; gives what it printed."""
+    spec = importlib.util.spec_from_file_location("quality_run", QUALITY / "run.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+
+    def call(*words):
+        given = ["--data", str(data_dir), "--set", "tuning", "-o", str(tmp_path), "--size", "64"]
+        monkeypatch.setattr(sys, "argv", ["run.py", *given, "--pair", SETS["tuning"][0], *words])
+        script.main()
+        return capsys.readouterr().out
+
+    return call
+
+
+@pytest.mark.data
+def test_a_pair_is_done_once_for_each_way_of_doing_it(run, tmp_path):
+    pair = SETS["tuning"][0]
+    picture, result = (tmp_path / f"{pair}{suffix}" for suffix in (".png", ".json"))
+    printed = run("--steps", "1")
+    assert printed.splitlines()[-1].startswith("| mean |")
+    assert set(json.loads(result.read_text())["values"]) == {
+        "style-gram",
+        "style-moments",
+        "cfsd",
+        "high-frequency",
+    }
+    before = picture.stat().st_mtime_ns, result.read_text()
+    assert run("--steps", "1") == printed
+    assert (picture.stat().st_mtime_ns, result.read_text()) == before
+    assert run("--steps", "1", "--change", "optimizer.lr=0.06") != printed
+    assert picture.stat().st_mtime_ns > before[0]
+    done = picture.stat().st_mtime_ns
+    run("--steps", "1", "--recipe", "findings", "--again")
+    assert picture.stat().st_mtime_ns > done
+    assert json.loads(result.read_text())["job"]["stylization"]["method"]["backbone"]["name"] == "vgg19"
