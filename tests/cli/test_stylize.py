@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -60,6 +62,19 @@ def test_a_format_that_is_not_written_becomes_png_in_a_folder(stylize, photo, tm
 def test_missing_folders_are_made(stylize, tmp_path):
     assert stylize("-q", output=tmp_path / "a" / "b" / "out.png").status == 0
     assert (tmp_path / "a" / "b" / "out.png").is_file()
+
+
+def test_a_run_imports_no_compiler_and_no_extra(photo, painting, tmp_path):
+    """torch's compiler takes two seconds to import, and whatever makes one of torch.optim's does it."""
+    words = ["stylize", str(photo), str(painting), "-o", str(tmp_path / "out.png"), "--steps", "2", "-q"]
+    script = (
+        "import sys\n"
+        "from velatura.cli import main\n"
+        f"try:\n    main({words!r})\nexcept SystemExit as stop:\n    assert stop.code == 0\n"
+        "print(sorted({'torch._dynamo', 'sympy', 'rich', 'matplotlib'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [str(tmp_path / "out.png"), "[]"]
 
 
 def test_options_reach_the_job(stylize, painting, tmp_path):
