@@ -82,7 +82,7 @@ def test_options_reach_the_job(stylize, painting, tmp_path):
         *("--preset", "gatys2016", "--backbone", "vgg19-slim", "--pooling", "max", "--size", "48"),
         *("--strength", "2", "--seed", "5", "--optimizer", "adamw", "--init", "grey", "--device", "cpu"),
         *("--precision", "float32", "--threads", "1", "--set", "optimizer.lr=0.02", "--set"),
-        *("terms.content.weight=0.5", "--record", tmp_path / "run.json"),
+        *("terms.content.weight=0.5", "--set", "pyramid.smallest=32", "--record", tmp_path / "run.json"),
     ]
     assert stylize("-q", *words, steps="2,1").status == 0
     how = json.loads((tmp_path / "run.json").read_text())["job"]["stylization"]
@@ -153,9 +153,9 @@ def test_enlarging(stylize, tmp_path):
         (["--bits", 12], "bits: input should be 8 or 16, not 12"),
         (["--quality", 90], "quality has no meaning for .png, which loses nothing; leave it out"),
         (["--quality", 101], "quality: input should be less than or equal to 100, not 101"),
-        (["--save-pattern", "{step}.png"], "save_pattern is of no use alone; set save_every too"),
+        (["--save-pattern", "{step}.png"], "save_pattern has no effect where save_every is unset; leave"),
         (["--save-every", 0], "save_every: input should be greater than 0, not 0"),
-        (["--checkpoint-every", 5], "checkpoint_every is of no use alone; name a checkpoint too"),
+        (["--checkpoint-every", 5], "checkpoint_every has no effect where checkpoint is unset; leave"),
         (["--set", "optimizer.lr"], "expected KEY=VALUE, such as optimizer.lr=0.05, not 'optimizer.lr'"),
         (["--set", "optimizer.lrr=1"], "optimizer: unknown setting 'lrr'; did you mean 'lr'?"),
         (["--set", "optimizer.lr=nan"], "optimizer.lr: input should be a finite number, not nan"),

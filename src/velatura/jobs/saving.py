@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Interval
 
-from velatura.core.config import Setting
+from velatura.core.config import Idle, Setting
 from velatura.core.errors import ConfigError
 from velatura.core.files import atomic_path, check_writable
 from velatura.core.progress import OnProgress, Progress
@@ -38,19 +38,20 @@ class Saving:
     plot: Annotated[str | None, Setting("Picture file for a plot of the losses")] = None
     checkpoint: Annotated[str | None, Setting("File that the run is saved to while it runs")] = None
     checkpoint_every: Annotated[
-        float | None, Ge(0), Setting("Time between two saves; unset: 10", unit="seconds")
+        float | None,
+        Ge(0),
+        Setting("Time between two saves; unset: 10", unit="seconds"),
+        Idle("checkpoint", (None,)),
     ] = None
     resume: Annotated[str | None, Setting("Checkpoint to go on from")] = None
     save_every: Annotated[int | None, Gt(0), Setting("Steps between two pictures written on the way")] = None
     save_pattern: Annotated[
-        str | None, Setting("File for each of those; {step}, {scale} and {name} are filled in")
+        str | None,
+        Setting("File for each of those; {step}, {scale} and {name} are filled in"),
+        Idle("save_every", (None,)),
     ] = None
 
     def __post_init__(self) -> None:
-        if self.checkpoint_every is not None and self.checkpoint is None:
-            raise ConfigError("checkpoint_every is of no use alone; name a checkpoint too")
-        if self.save_pattern is not None and self.save_every is None:
-            raise ConfigError("save_pattern is of no use alone; set save_every too")
         if self.save_pattern is not None and self.preview("name", 1, 1) == self.preview("name", 2, 1):
             raise ConfigError("save_pattern must have {step} in it, or each picture overwrites the last")
 
