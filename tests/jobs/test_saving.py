@@ -42,6 +42,19 @@ def test_quality_is_for_formats_that_lose_something(job, output):
         run(job(output=output, saving={"quality": 90}))
 
 
+def test_quality_is_for_the_pictures_that_can_use_it(job, tmp_path):
+    """Small pictures on the way to one that loses nothing, and the other way round."""
+    sizes = {}
+    for quality in (5, 95):
+        pattern = str(tmp_path / f"{quality} {{step}}.jpg")
+        run(job(saving={"save_every": 1, "save_pattern": pattern, "quality": quality}))
+        sizes[quality] = (tmp_path / f"{quality} 1.jpg").stat().st_size
+    assert sizes[5] < sizes[95]
+    pattern = str(tmp_path / "{step}.png")
+    run(job(output="out.jpg", saving={"save_every": 1, "save_pattern": pattern, "quality": 5}))
+    assert (tmp_path / "1.png").exists()
+
+
 def test_quality_and_bits_reach_the_file(job, tmp_path):
     run(job(output="good.jpg", saving={"quality": 100}))
     run(job(output="small.jpg", saving={"quality": 5}))

@@ -17,13 +17,11 @@ from velatura.core.errors import ConfigError
 from velatura.core.files import atomic_path, check_writable
 from velatura.core.progress import OnProgress, Progress
 from velatura.engine.optimization import Checkpoints
-from velatura.imaging import Picture, check_target, write_picture
+from velatura.imaging import LOSSLESS, Picture, check_target, write_picture
 from velatura.jobs.plot import check_plot, plot_history
 from velatura.jobs.result import Result
 
 __all__ = ["Saving", "Writer"]
-
-_LOSSLESS = (".png", ".tif", ".tiff")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,29 +118,36 @@ class Writer:
             ConfigError: The format cannot do what was asked for.
             OutputError: A file cannot be written.
         """
-        if self.saving.quality is not None and self.output.suffix.lower() in _LOSSLESS:
-            raise ConfigError(
-                f"quality has no meaning for {self.output.suffix}, which loses nothing; leave it out"
-            )
         pictures = [(self.output, profile)]
         if self.saving.save_every is not None:
             pictures.append((self.saving.preview(name, self.saving.save_every, 1), None))
+        lossy = [path for path, _ in pictures if path.suffix.lower() not in LOSSLESS]
         for path in (*(path for path, _ in pictures), *self.extras.values()):
             check_writable(path)
         for path, own_profile in pictures:
             check_target(
                 path,
                 bits=self.saving.bits,
-                quality=self.saving.quality or 100,
+                # One picture that it is for is enough; if there is none, the first refuses it.
+                quality=self.saving.quality if path in lossy or not lossy else None,
                 icc=self.saving.icc,
                 metadata=None,
                 protect=self.inputs,
                 profile=own_profile,
             )
 
-    def _options(self) -> dict[str, Any]:
-        options: dict[str, Any] = {"bits": self.saving.bits, "icc": self.saving.icc}
-        return options if self.saving.quality is None else {**options, "quality": self.saving.quality}
+    def _write(self, picture: Picture, path: Path, **options: Any) -> tuple[str, ...]:
+        """Writes the picture as asked for; ``options`` are further ones of ``write_picture``."""
+        quality = None if path.suffix.lower() in LOSSLESS else self.saving.quality
+        return write_picture(
+            picture,
+            path,
+            bits=self.saving.bits,
+            quality=quality,
+            icc=self.saving.icc,
+            protect=self.inputs,
+            **options,
+        )
 
     def checkpoints(self) -> Checkpoints:
         """Where the run is saved and what it goes on from."""
@@ -163,9 +168,7 @@ class Writer:
         def report(progress: Progress) -> None:
             if progress.step % every == 0 and progress.picture is not None:
                 path = self.saving.preview(name, progress.step, progress.scale)
-                write_picture(
-                    Picture(pixels=progress.picture()), path, protect=self.inputs, **self._options()
-                )
+                self._write(Picture(pixels=progress.picture()), path)
             on_progress(progress)
 
         return report
@@ -184,13 +187,7 @@ class Writer:
             OutputError: A file cannot be written.
         """
         record = {"job": job, **result.record}
-        notes = write_picture(
-            result.picture,
-            self.output,
-            metadata={"velatura": json.dumps(record)},
-            protect=self.inputs,
-            **self._options(),
-        )
+        notes = self._write(result.picture, self.output, metadata={"velatura": json.dumps(record)})
         for name, path in self.extras.items():
             match name:
                 case "record":
