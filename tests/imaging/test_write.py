@@ -17,7 +17,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 from torch.testing import assert_close
 
-from velatura.core.errors import ConfigError, ImageError, VelaturaError
+from velatura.core.errors import ConfigError, ImageError, OutputError, VelaturaError
 from velatura.imaging import WRITABLE, Picture, check_target, read_picture, write_picture
 from velatura.imaging._icc import srgb_profile
 
@@ -264,6 +264,13 @@ def test_an_input_is_never_overwritten(tmp_path, monkeypatch, kind):
     with pytest.raises(ConfigError, match="is an input and would be overwritten; choose another name"):
         smooth(4, 4).save(path, protect=[tmp_path / "none.png", photo])
     assert photo.read_bytes() == before
+
+
+@pytest.mark.parametrize("protected", ["photo.png", "y" * 300])
+def test_a_name_that_is_too_long_is_one_line(tmp_path, protected):
+    with pytest.raises(OutputError, match=r"^cannot write '.*x\.png': the name is too long$"):
+        smooth().save(tmp_path / ("x" * 300 + ".png"), protect=[tmp_path / protected])
+    assert files(tmp_path) == []
 
 
 def test_other_files_are_overwritten(tmp_path):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from velatura.core.errors import ConfigError, ImageError, unknown_name
-from velatura.core.files import atomic_path, check_writable
+from velatura.core.files import atomic_path, check_writable, same_file
 from velatura.imaging import _icc
 from velatura.imaging._encode import FORMATS, Content, Format
 from velatura.imaging._pillow import MALFORMED, collected_warnings, one_line
@@ -131,7 +131,7 @@ def check_target(
     if icc == "keep" and profile is not None:
         _check_profile(profile, bits)
     for other in protect:
-        if _same_file(path, other):
+        if same_file(path, other):
             raise ConfigError(
                 f"{os.fspath(path)!r} is an input and would be overwritten; choose another name"
             )
@@ -164,12 +164,6 @@ def _check_profile(profile: bytes, bits: int) -> None:
         raise
     except ValueError as error:
         raise ConfigError(f"icc='keep' cannot use the picture's profile: {error}; {advice}") from error
-
-
-def _same_file(path: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:
-    if os.path.realpath(path) == os.path.realpath(other):
-        return True
-    return Path(path).exists() and Path(other).exists() and Path(path).samefile(other)
 
 
 def _encoded(

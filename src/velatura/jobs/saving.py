@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from annotated_types import Ge, Gt, Interval
 
 from velatura.core.config import Idle, Setting
 from velatura.core.errors import ConfigError
-from velatura.core.files import atomic_path, check_writable
+from velatura.core.files import atomic_path, check_writable, same_file
 from velatura.core.progress import OnProgress, Progress
 from velatura.engine.optimization import Checkpoints
 from velatura.imaging import LOSSLESS, Picture, check_target, write_picture
@@ -99,11 +98,11 @@ class Writer:
         seen: list[Path] = []
         for name, target in {"output": self.output, **self.extras}.items():
             # A run may go on in the checkpoint that it goes on from.
-            if any(_is_same(target, path) for path in (self.inputs if name == "checkpoint" else read)):
+            if any(same_file(target, path) for path in (self.inputs if name == "checkpoint" else read)):
                 raise ConfigError(
                     f"{target} is read by this job and will not be overwritten; choose another name"
                 )
-            if any(_is_same(target, other) for other in seen):
+            if any(same_file(target, other) for other in seen):
                 raise ConfigError(f"two outputs have the same file name, {target}; choose another for {name}")
             seen.append(target)
 
@@ -206,16 +205,6 @@ def _numbered(output: Path) -> str:
         for text in (str(output.parent / output.stem), output.suffix)
     )
     return f"{stem}-{{step:05d}}{suffix}"
-
-
-def _is_same(one: Path, other: Path) -> bool:
-    """Whether two paths lead to one file, by links of either kind too."""
-    if os.path.realpath(one) == os.path.realpath(other):
-        return True
-    try:
-        return one.samefile(other)
-    except OSError:
-        return False
 
 
 def _without_nan(value: Any) -> Any:
