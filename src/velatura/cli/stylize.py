@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from velatura.cli.batch import contents_of, output_for, run_batch
+from velatura.cli.help import App
 from velatura.cli.progress import cancelled_by_interrupt, progress_on_stderr
 from velatura.core.errors import ConfigError
 from velatura.jobs.saving import Saving
@@ -221,6 +222,6 @@ def _run_one(job: StylizeJob, *, quiet: bool) -> int:
     return 130 if result.interrupted else 0
 
 
-def register(app: typer.Typer, name: str, **display: str) -> None:
-    """Adds the command to ``app``."""
-    app.command(name, **display)(stylize)  # type: ignore[arg-type]
+def register(app: App, name: str, *, panel: str) -> None:
+    """Adds the command to ``app``, under the heading ``panel`` of its help."""
+    app.command(name, rich_help_panel=panel)(stylize)
