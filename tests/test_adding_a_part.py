@@ -87,6 +87,7 @@ class Black(Initialization):
     """Black everywhere."""
 
     level: Annotated[float, Ge(0), Setting("Brightness")] = 0.0
+    is_random = False
 
     def draw_from(self, sources: Sources) -> Tensor:
         return torch.full_like(sources.content, self.level)

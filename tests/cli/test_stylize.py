@@ -161,6 +161,11 @@ def test_enlarging(stylize, tmp_path):
         (["--set", "optimizer.lr=nan"], "optimizer.lr: input should be a finite number, not nan"),
         (["--set", "mask=a.png"], "unknown setting 'mask'"),
         (["--set", "terms.style.layers.relu9_1=1"], "unknown layer 'relu9_1'; did you mean 'relu"),
+        (
+            ["--optimizer", "adamw", "--set", "optimizer.name=lbfgs"],
+            "optimizer.name is set twice, by --set and by an option of its own; leave one out",
+        ),
+        (["--set", "pyramid.steps=[1]"], "pyramid.steps is set twice, by --set and by an option of its own"),
         (["--start", "a.png", "--init", "grey"], "--start needs the initialisation 'picture', not 'grey'"),
         (["--start", "none.png"], "cannot read 'none.png': there is no such file"),
         (["--init", "picture"], "initialization 'picture' needs a picture"),

@@ -187,6 +187,15 @@ def test_a_setting_that_the_others_leave_without_effect_is_refused(preset, chang
         stylization(preset, changes=changes)
 
 
+@pytest.mark.parametrize("strength", [0.5, 2.0])
+def test_a_strength_needs_a_term_to_weigh(job, strength):
+    alone = {"terms.style.weight": 0, "terms.smoothness.weight": 0}
+    with pytest.raises(ConfigError, match=f"^a strength of {strength:g} has no effect: it weighs the terms"):
+        run(job(changes=alone, strength=strength))
+    run(job(changes={**alone, "terms.smoothness.weight": 0.1}, strength=strength))
+    run(job(changes=alone, strength=0, output="photo-again.png"))
+
+
 def test_what_a_change_leaves_of_the_preset_is_no_mistake_of_the_user():
     method = stylization(changes={"iterates.result": "last", "pyramid.smallest": 0}).method
     assert (method.iterates.result, method.pyramid.steps) == ("last", (110,))

@@ -143,7 +143,7 @@ def stylize(
     }
     how = stylization(
         preset,
-        changes={**_given(changes), **dict(parse_assignment(text) for text in settings or ())},
+        changes=_merged(_given(changes), dict(parse_assignment(text) for text in settings or ())),
         upsample=upsample,
         **_given(
             {
@@ -192,6 +192,17 @@ def stylize(
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
+
+
+def _merged(options: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """Both, where none of them is in the other.
+
+    Raises:
+        ConfigError: ``--set`` sets what an option of its own sets too.
+    """
+    for path in options.keys() & settings.keys():
+        raise ConfigError(f"{path} is set twice, by --set and by an option of its own; leave one out")
+    return {**options, **settings}
 
 
 def _numbers(name: str, text: str | None) -> list[float] | None:
