@@ -79,19 +79,20 @@ class Descent(ImageOptimizer):
     lr: Annotated[float, Gt(0), Setting("Step size")] = 1.0
 
     def build(self, canvas: Tensor) -> CanvasOptimizer:
-        return Steps(canvas, self.lr)
+        return Steps(canvas, step_size=self.lr)
 
 
 class Steps(CanvasOptimizer):
     _entries = ()
     _pixels = frozenset()
 
-    def __init__(self, canvas, lr):
-        self.lr = lr
-        super().__init__(canvas)
+    def _move(self, evaluate):
+        loss = evaluate()
+        self._canvas -= self.step_size * self._canvas.grad
+        return loss
 
-    def _on(self, canvas):
-        return torch.optim.SGD([canvas], lr=self.lr)
+    def _forget(self):
+        pass
 
     def _memory(self):
         return {}
@@ -109,6 +110,7 @@ class Black(Initialization):
     """Black everywhere."""
 
     level: Annotated[float, Ge(0), Setting("Brightness")] = 0.0
+    is_random = False
 
     def draw_from(self, sources: Sources) -> Tensor:
         return torch.full_like(sources.content, self.level)

@@ -33,6 +33,21 @@ def test_content_mixed_with_noise():
     assert (noise - CONTENT).abs().mean() > 0.2
 
 
+@pytest.mark.parametrize(
+    ("initialization", "is_random"),
+    [
+        (Content(noise=0.1), True),
+        (Uniform(low=0.2, high=0.2), False),
+        (Gaussian(std=0), False),
+        (Gaussian(std=0.1), True),
+    ],
+)
+def test_the_seed_has_a_say_where_something_is_drawn(initialization, is_random):
+    assert initialization.is_random == is_random
+    one, other = (initialization.draw(CONTENT, None, generator(seed, "initialization")) for seed in (0, 1))
+    assert torch.equal(one, other) != is_random
+
+
 def test_uniform_noise_fills_its_range():
     canvas = _draw(Uniform(low=0.2, high=0.4))
     assert canvas.min() >= 0.2

@@ -76,6 +76,11 @@ class Initialization(ABC):
 
     name: ClassVar[str]
 
+    @property
+    def is_random(self) -> bool:
+        """Whether another seed draws another canvas."""
+        return True
+
     def draw(
         self,
         content: Tensor,
@@ -115,9 +120,14 @@ class Content(Initialization):
 
     noise: Annotated[_Share, Setting("Share of uniform noise; 0 is the photograph, 1 noise alone")] = 0.0
 
+    @property
+    def is_random(self) -> bool:
+        """Where there is noise."""
+        return self.noise > 0
+
     def draw_from(self, sources: Sources) -> Tensor:
         """The photograph, or its mixture with noise."""
-        if self.noise == 0:
+        if not self.is_random:
             return sources.content.clone()
         return torch.lerp(sources.content, sources.random(torch.rand), self.noise)
 
@@ -133,6 +143,11 @@ class Uniform(Initialization):
     def __post_init__(self) -> None:
         if self.low > self.high:
             raise ConfigError(f"uniform: low {self.low} is above high {self.high}; exchange them")
+
+    @property
+    def is_random(self) -> bool:
+        """Where the range is one."""
+        return self.low < self.high
 
     def draw_from(self, sources: Sources) -> Tensor:
         """Uniform noise."""
@@ -154,6 +169,11 @@ class Gaussian(Initialization):
     ] = _MEAN_PIXEL
     std: Annotated[float, Ge(0), Setting("Standard deviation", unit="of the pixel range [0, 1]")] = 0.25
 
+    @property
+    def is_random(self) -> bool:
+        """Where there is a deviation."""
+        return self.std > 0
+
     def draw_from(self, sources: Sources) -> Tensor:
         """Gaussian noise."""
         return sources.random(torch.randn) * self.std + _color(self.mean, sources.content)
@@ -165,6 +185,7 @@ class Grey(Initialization):
     """One grey everywhere: nothing is drawn before the losses draw it."""
 
     level: Annotated[_Share, Setting("Brightness", unit="of the pixel range [0, 1]")] = 0.5
+    is_random = False
 
     def draw_from(self, sources: Sources) -> Tensor:
         """The grey."""
@@ -195,6 +216,7 @@ class Picture(Initialization):
     """A given picture, resampled to the canvas: an earlier result, or a sketch."""
 
     path: Annotated[str | None, Setting("File of the picture to start from")] = None
+    is_random = False
 
     def draw_from(self, sources: Sources) -> Tensor:
         """The picture at the canvas's size, clamped to [0, 1]."""

@@ -64,7 +64,7 @@ def files(data_dir, request):
 @pytest.fixture(scope="module")
 def runs(files, tmp_path_factory):
     """Role and path to what came of it; the most memory; and the folders that were written to."""
-    outputs, temporary, torch = map(tmp_path_factory.mktemp, ("outputs", "temporary", "torch"))
+    outputs, temporary = map(tmp_path_factory.mktemp, ("outputs", "temporary"))
     others = [tmp_path_factory.mktemp("given") / name for name in ("photo.png", "painting.png")]
     for path in others:
         Picture.of(np.random.default_rng(0).random((36, 48, 3), np.float32)).save(path)
@@ -73,12 +73,7 @@ def runs(files, tmp_path_factory):
         input="\n".join(map(str, files)),
         capture_output=True,
         text=True,
-        # Torch makes a folder for its compiler, used or not; it is told to make it elsewhere.
-        env={
-            **os.environ,
-            "TMPDIR": str(temporary),
-            "TORCHINDUCTOR_CACHE_DIR": str(torch),
-        },
+        env={**os.environ, "TMPDIR": str(temporary)},
         timeout=280,
     )
     assert (done.returncode, done.stderr) == (0, "")

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -62,12 +64,25 @@ def test_missing_folders_are_made(stylize, tmp_path):
     assert (tmp_path / "a" / "b" / "out.png").is_file()
 
 
+def test_a_run_imports_no_compiler_and_no_extra(photo, painting, tmp_path):
+    """torch's compiler takes two seconds to import, and whatever makes one of torch.optim's does it."""
+    words = ["stylize", str(photo), str(painting), "-o", str(tmp_path / "out.png"), "--steps", "2", "-q"]
+    script = (
+        "import sys\n"
+        "from velatura.cli import main\n"
+        f"try:\n    main({words!r})\nexcept SystemExit as stop:\n    assert stop.code == 0\n"
+        "print(sorted({'torch._dynamo', 'sympy', 'rich', 'matplotlib'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [str(tmp_path / "out.png"), "[]"]
+
+
 def test_options_reach_the_job(stylize, painting, tmp_path):
     words = [
         *("--preset", "gatys2016", "--backbone", "vgg19-slim", "--pooling", "max", "--size", "48"),
         *("--strength", "2", "--seed", "5", "--optimizer", "adamw", "--init", "grey", "--device", "cpu"),
         *("--precision", "float32", "--threads", "1", "--set", "optimizer.lr=0.02", "--set"),
-        *("terms.content.weight=0.5", "--record", tmp_path / "run.json"),
+        *("terms.content.weight=0.5", "--set", "pyramid.smallest=32", "--record", tmp_path / "run.json"),
     ]
     assert stylize("-q", *words, steps="2,1").status == 0
     how = json.loads((tmp_path / "run.json").read_text())["job"]["stylization"]
@@ -138,14 +153,19 @@ def test_enlarging(stylize, tmp_path):
         (["--bits", 12], "bits: input should be 8 or 16, not 12"),
         (["--quality", 90], "quality has no meaning for .png, which loses nothing; leave it out"),
         (["--quality", 101], "quality: input should be less than or equal to 100, not 101"),
-        (["--save-pattern", "{step}.png"], "save_pattern is of no use alone; set save_every too"),
+        (["--save-pattern", "{step}.png"], "save_pattern has no effect where save_every is unset; leave"),
         (["--save-every", 0], "save_every: input should be greater than 0, not 0"),
-        (["--checkpoint-every", 5], "checkpoint_every is of no use alone; name a checkpoint too"),
+        (["--checkpoint-every", 5], "checkpoint_every has no effect where checkpoint is unset; leave"),
         (["--set", "optimizer.lr"], "expected KEY=VALUE, such as optimizer.lr=0.05, not 'optimizer.lr'"),
         (["--set", "optimizer.lrr=1"], "optimizer: unknown setting 'lrr'; did you mean 'lr'?"),
         (["--set", "optimizer.lr=nan"], "optimizer.lr: input should be a finite number, not nan"),
         (["--set", "mask=a.png"], "unknown setting 'mask'"),
         (["--set", "terms.style.layers.relu9_1=1"], "unknown layer 'relu9_1'; did you mean 'relu"),
+        (
+            ["--optimizer", "adamw", "--set", "optimizer.name=lbfgs"],
+            "optimizer.name is set twice, by --set and by an option of its own; leave one out",
+        ),
+        (["--set", "pyramid.steps=[1]"], "pyramid.steps is set twice, by --set and by an option of its own"),
         (["--start", "a.png", "--init", "grey"], "--start needs the initialisation 'picture', not 'grey'"),
         (["--start", "none.png"], "cannot read 'none.png': there is no such file"),
         (["--init", "picture"], "initialization 'picture' needs a picture"),

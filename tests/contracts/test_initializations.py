@@ -33,6 +33,11 @@ def test_the_same_seed_draws_the_same_canvas(name):
 
 
 @pytest.mark.parametrize("name", initializations)
+def test_another_seed_draws_another_canvas_where_it_says_so(name):
+    assert torch.equal(_draw(name), _draw(name, seed=1)) != initializations[name]().is_random
+
+
+@pytest.mark.parametrize("name", initializations)
 def test_the_canvas_is_new_memory(name):
     content, style, picture = CONTENT.clone(), STYLE.clone(), PICTURE.clone()
     numbers = generator(0, "initialization")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from velatura.core.errors import OutputError
-from velatura.core.files import atomic_path, check_writable, sha256_file
+from velatura.core.files import atomic_path, check_writable, same_file, sha256_file
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -149,6 +149,24 @@ def test_a_link_is_followed(tmp_path):
         temporary.write_bytes(b"new")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "real").read_bytes() == b"new"
+
+
+def test_one_file_by_links_of_either_kind(tmp_path):
+    (tmp_path / "real").write_bytes(b"")
+    (tmp_path / "soft").symlink_to("real")
+    os.link(tmp_path / "real", tmp_path / "hard")
+    (tmp_path / "way").symlink_to(tmp_path, target_is_directory=True)
+    for name in ("real", "soft", "hard", "way/real"):
+        assert same_file(tmp_path / name, tmp_path / "real"), name
+
+
+def test_paths_that_lead_to_no_file(tmp_path):
+    (tmp_path / "real").write_bytes(b"")
+    for name in ("none", "real/none", "x" * 300):
+        assert not same_file(tmp_path / name, tmp_path / "real"), name
+        assert not same_file(tmp_path / "real", tmp_path / name), name
+    # Two names for what is not there yet are the same file as soon as one is written.
+    assert same_file(tmp_path / "none", f"{tmp_path}/./none")
 
 
 def test_sha256_of_the_standard_example(tmp_path):

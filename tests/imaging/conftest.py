@@ -1,6 +1,7 @@
-"""ICC profiles made by hand, from the tables of ICC.1:2022."""
+"""Files written by hand: pictures, chunks of a PNG, and ICC profiles from the tables of ICC.1:2022."""
 
 import struct
+import zlib
 
 import pytest
 
@@ -75,3 +76,40 @@ def table_rgb():
     """An RGB profile made of a table, without a way back."""
     tag = lut(3, lambda rgb: (100 * sum(rgb) / 3, 0, 0))
     return profile(b"mntr", b"RGB ", b"Lab ", {b"wtpt": xyz((0.9642, 1.0, 0.8249)), b"A2B0": tag})
+
+
+@pytest.fixture(scope="session")
+def save():
+    """Saves a PIL image as Pillow does, and gives the path."""
+
+    def write(path, image, **options):
+        image.save(path, **options)
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def chunk():
+    """Makes a chunk of a PNG (third edition, 5.3)."""
+    return _chunk
+
+
+def _chunk(kind, body):
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+@pytest.fixture(scope="session")
+def save_deep():
+    """Saves samples of 16 bits as a PNG with a profile, which Pillow cannot, and gives the path."""
+
+    def write(path, samples, profile):
+        height, width, channels = samples.shape
+        header = struct.pack(">2I5B", width, height, 16, {2: 4, 3: 2, 4: 6}[channels], 0, 0, 0)
+        rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in samples)
+        parts = [(b"IHDR", header), (b"iCCP", b"x\0\0" + zlib.compress(profile))]
+        parts += [(b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+        path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(*part) for part in parts))
+        return path
+
+    return write

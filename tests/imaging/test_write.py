@@ -17,7 +17,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 from torch.testing import assert_close
 
-from velatura.core.errors import ConfigError, ImageError, VelaturaError
+from velatura.core.errors import ConfigError, ImageError, OutputError, VelaturaError
 from velatura.imaging import WRITABLE, Picture, check_target, read_picture, write_picture
 from velatura.imaging._icc import srgb_profile
 
@@ -29,6 +29,11 @@ def smooth(height=24, width=32, *, alpha=False):
     y, x = torch.meshgrid(torch.linspace(0, 1, height), torch.linspace(0, 1, width), indexing="ij")
     pixels = torch.stack([x, y, (x + y) / 2])
     return Picture(pixels, alpha=((1 + x - y) / 2)[None] if alpha else None, name="smooth")
+
+
+def best(suffix):
+    """The best quality, where there is one to choose."""
+    return 100 if suffix in LOSSY else None
 
 
 def files(folder):
@@ -63,7 +68,7 @@ def test_lossless_formats_give_back_every_number(suffix, dtype, data):
 @pytest.mark.parametrize("shape", [(24, 32), (1, 1), (1, 500), (501, 3)])
 def test_every_format_gives_back_nearly_the_picture(tmp_path, suffix, shape):
     picture = smooth(*shape)
-    picture.save(tmp_path / f"a{suffix}", quality=100)
+    picture.save(tmp_path / f"a{suffix}", quality=best(suffix))
     read = read_picture(tmp_path / f"a{suffix}")
     assert_close(read.pixels, picture.pixels, atol=0.03 if suffix in LOSSY else 0.002, rtol=0)
     assert (read.icc, read.notes) == (None, ())
@@ -94,7 +99,7 @@ def test_colors_of_a_jpeg_keep_their_resolution(tmp_path):
 @pytest.mark.parametrize("suffix", [".png", ".webp", ".tif", ".avif"])
 def test_alpha_is_kept_with_the_colors_under_it(tmp_path, suffix):
     picture = smooth(alpha=True)
-    assert picture.save(tmp_path / f"a{suffix}", quality=100) == ()
+    assert picture.save(tmp_path / f"a{suffix}", quality=best(suffix)) == ()
     read = read_picture(tmp_path / f"a{suffix}")
     assert_close(read.alpha, picture.alpha, atol=0.02, rtol=0)
     assert_close(read.pixels, picture.pixels, atol=0.03, rtol=0)
@@ -121,7 +126,7 @@ def test_files_say_that_they_are_srgb(tmp_path, suffix):
 @pytest.mark.parametrize(("suffix", "bits"), [*((s, 8) for s in WRITABLE), (".png", 16), (".tif", 16)])
 def test_a_kept_profile_gives_the_same_colors(tmp_path, adobe_rgb, suffix, bits):
     picture = Picture(0.2 + 0.6 * smooth().pixels, icc=adobe_rgb)
-    picture.save(tmp_path / f"a{suffix}", bits=bits, icc="keep", quality=100)
+    picture.save(tmp_path / f"a{suffix}", bits=bits, icc="keep", quality=best(suffix))
     read = read_picture(tmp_path / f"a{suffix}")
     assert read.icc == adobe_rgb
     tolerance = 0.07 if suffix in LOSSY else 0.01 if bits == 8 else 0.0002
@@ -222,6 +227,8 @@ def test_folders_are_made_and_upper_case_is_known(tmp_path):
         ("a.png", {"bits": 12}, "expected bits of 8 or 16, got 12"),
         ("a.jpg", {"quality": 0}, "expected a quality from 1 to 100, got 0"),
         ("a.jpg", {"quality": 101}, "expected a quality from 1 to 100, got 101"),
+        ("a.png", {"quality": 90}, "quality has no meaning for .png, which loses nothing; leave it out"),
+        ("a.TIF", {"quality": 100}, "quality has no meaning for .TIF, which loses nothing; leave it out"),
         ("a.png", {"icc": "kept"}, "unknown icc 'kept'; did you mean 'keep'? (known: keep, srgb)"),
         (
             "a.png",
@@ -257,6 +264,13 @@ def test_an_input_is_never_overwritten(tmp_path, monkeypatch, kind):
     with pytest.raises(ConfigError, match="is an input and would be overwritten; choose another name"):
         smooth(4, 4).save(path, protect=[tmp_path / "none.png", photo])
     assert photo.read_bytes() == before
+
+
+@pytest.mark.parametrize("protected", ["photo.png", "y" * 300])
+def test_a_name_that_is_too_long_is_one_line(tmp_path, protected):
+    with pytest.raises(OutputError, match=r"^cannot write '.*x\.png': the name is too long$"):
+        smooth().save(tmp_path / ("x" * 300 + ".png"), protect=[tmp_path / protected])
+    assert files(tmp_path) == []
 
 
 def test_other_files_are_overwritten(tmp_path):
@@ -318,7 +332,7 @@ def test_an_encoder_that_fails_is_one_line(tmp_path, monkeypatch):
 
 
 def test_a_target_can_be_checked_before_the_work(tmp_path, adobe_rgb, odd_cmyk):
-    options = {"bits": 8, "quality": 95, "icc": "keep", "metadata": None, "protect": ()}
+    options = {"bits": 8, "quality": None, "icc": "keep", "metadata": None, "protect": ()}
     check_target(tmp_path / "new" / "a.png", **options, profile=None)
     check_target(tmp_path / "a.png", **options, profile=adobe_rgb)
     assert files(tmp_path) == []

@@ -171,6 +171,38 @@ def test_an_unknown_name_or_value_is_answered_before_any_picture_is_read(changes
         stylization(changes=changes)
 
 
+NO_EFFECT = [
+    ("gatys2016", {"iterates.average": 0.5}, "iterates.average has no effect where result is last or best"),
+    ("fast", {"iterates.result": "best", "iterates.average": 0.9}, "iterates.average has no effect where"),
+    ("fast", {"iterates.stop_window": 20}, "iterates.stop_window has no effect where stop_below is 0;"),
+    ("gatys2016", {"pyramid.ratio": 2}, "pyramid.ratio has no effect where smallest is 0;"),
+    ("gatys2016", {"pyramid.steps": [9, 5]}, "pyramid.steps has no effect beyond the first where smallest"),
+    ("fast", {"pyramid": {"smallest": 0, "ratio": 2}}, "pyramid.ratio has no effect where smallest is 0;"),
+]
+
+
+@pytest.mark.parametrize(("preset", "changes", "complaint"), NO_EFFECT)
+def test_a_setting_that_the_others_leave_without_effect_is_refused(preset, changes, complaint):
+    with pytest.raises(ConfigError, match=f"^{complaint}"):
+        stylization(preset, changes=changes)
+
+
+@pytest.mark.parametrize("strength", [0.5, 2.0])
+def test_a_strength_needs_a_term_to_weigh(job, strength):
+    alone = {"terms.style.weight": 0, "terms.smoothness.weight": 0}
+    with pytest.raises(ConfigError, match=f"^a strength of {strength:g} has no effect: it weighs the terms"):
+        run(job(changes=alone, strength=strength))
+    run(job(changes={**alone, "terms.smoothness.weight": 0.1}, strength=strength))
+    run(job(changes=alone, strength=0, output="photo-again.png"))
+
+
+def test_what_a_change_leaves_of_the_preset_is_no_mistake_of_the_user():
+    method = stylization(changes={"iterates.result": "last", "pyramid.smallest": 0}).method
+    assert (method.iterates.result, method.pyramid.steps) == ("last", (110,))
+    method = stylization("gatys2016", changes={"pyramid.smallest": 64, "pyramid.ratio": 2}).method
+    assert (method.pyramid.ratio, method.pyramid.steps) == (2, (500,))
+
+
 def test_an_unknown_preset_is_answered_with_the_nearest():
     with pytest.raises(ConfigError, match=r"^unknown preset 'fats'; did you mean 'fast'\?"):
         stylization("fats")

@@ -9,6 +9,7 @@ from velatura.core.errors import ConfigError, OutputError
 from velatura.imaging import read_picture
 from velatura.jobs.result import Result
 from velatura.jobs.saving import Saving, Writer
+from velatura.jobs.schema import build
 from velatura.runners import run
 
 # Settings that say something only together
@@ -17,8 +18,8 @@ from velatura.runners import run
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [
-        ({"save_pattern": "{step}.png"}, "^save_pattern is of no use alone; set save_every too$"),
-        ({"checkpoint_every": 5.0}, "^checkpoint_every is of no use alone; name a checkpoint too$"),
+        ({"save_pattern": "{step}.png"}, "^save_pattern has no effect where save_every is unset; leave"),
+        ({"checkpoint_every": 5.0}, "^checkpoint_every has no effect where checkpoint is unset; leave"),
         ({"save_every": 1, "save_pattern": "all.png"}, r"^save_pattern must have \{step\} in it"),
         (
             {"save_every": 1, "save_pattern": "{stp}.png"},
@@ -32,13 +33,26 @@ from velatura.runners import run
 )
 def test_an_option_that_would_do_nothing_is_an_error(settings, complaint):
     with pytest.raises(ConfigError, match=complaint):
-        Saving(**settings)
+        build(Saving, settings)
 
 
 @pytest.mark.parametrize("output", ["out.png", "out.tif", "out.TIFF"])
 def test_quality_is_for_formats_that_lose_something(job, output):
     with pytest.raises(ConfigError, match=r"^quality has no meaning for \.\w+, which loses nothing"):
         run(job(output=output, saving={"quality": 90}))
+
+
+def test_quality_is_for_the_pictures_that_can_use_it(job, tmp_path):
+    """Small pictures on the way to one that loses nothing, and the other way round."""
+    sizes = {}
+    for quality in (5, 95):
+        pattern = str(tmp_path / f"{quality} {{step}}.jpg")
+        run(job(saving={"save_every": 1, "save_pattern": pattern, "quality": quality}))
+        sizes[quality] = (tmp_path / f"{quality} 1.jpg").stat().st_size
+    assert sizes[5] < sizes[95]
+    pattern = str(tmp_path / "{step}.png")
+    run(job(output="out.jpg", saving={"save_every": 1, "save_pattern": pattern, "quality": 5}))
+    assert (tmp_path / "1.png").exists()
 
 
 def test_quality_and_bits_reach_the_file(job, tmp_path):

@@ -8,7 +8,7 @@ from annotated_types import Ge, Gt, Interval, Len
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from velatura.core.config import PartOf, Setting, to_mapping
+from velatura.core.config import Idle, PartOf, Setting, to_mapping
 from velatura.core.errors import ConfigError
 from velatura.core.registry import Registry
 from velatura.engine.optimization import Optimization
@@ -32,6 +32,8 @@ class Round:
 class Flat:
     width: Annotated[float, Gt(0), Setting("How wide", unit="pixels")] = 3.0
     angle: Annotated[int, Interval(ge=0, lt=180), Setting("Direction")] = 0
+    stroke: Annotated[Literal["dab", "pull"], Setting("How it moves")] = "pull"
+    length: Annotated[float, Gt(0), Setting("How far", unit="pixels"), Idle("stroke", ("dab",))] = 9.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +53,9 @@ class Painting:
         default_factory=dict
     )
     finish: Annotated[Literal["matt", "gloss"], Setting("Varnish")] = "matt"
+    coats: Annotated[
+        tuple[int, ...], Setting("Layers of it"), Idle("finish", ("matt",), first_counts=True)
+    ] = (1, 2)
 
 
 PLAIN = {"title": "Sea", "brush": {"name": "flat", "angle": 45}}
@@ -93,7 +98,7 @@ def test_a_whole_number_serves_as_a_float_and_none_where_it_is_allowed():
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        ({"sise": 3}, r"^unknown setting 'sise'; did you mean 'size'\? \(known: brush, finish, "),
+        ({"sise": 3}, r"^unknown setting 'sise'; did you mean 'size'\? \(known: brush, coats, "),
         ({"mask": "face.png"}, r"^unknown setting 'mask'"),
         ({"ground": {"opcity": 1}}, r"^ground: unknown setting 'opcity'; did you mean 'opacity'\?"),
         ({"brush": {"name": "flat", "angel": 1}}, r"^brush: unknown setting 'angel'; did you mean 'angle'\?"),
@@ -229,6 +234,66 @@ def test_a_part_without_a_name_takes_no_settings():
         assign(Painting, {}, {"brush.angle": 1})
 
 
+# Settings without effect
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (
+            {"brush": {"name": "flat", "stroke": "dab", "length": 9}},
+            "^brush.length has no effect where stroke is dab; leave that out, or change brush.stroke$",
+        ),
+        (
+            {"coats": [3, 1]},
+            "^coats has no effect beyond the first where finish is matt; leave that out, or change finish$",
+        ),
+    ],
+)
+def test_a_setting_without_effect_is_refused(change, complaint):
+    with pytest.raises(ConfigError, match=complaint):
+        build(Painting, {**PLAIN, **change})
+
+
+def test_defaults_and_what_has_effect_are_not():
+    build(Painting, {**PLAIN, "brush": {"name": "flat", "stroke": "dab"}, "coats": [3]})
+    build(Painting, {**PLAIN, "brush": {"name": "flat", "length": 2}, "finish": "gloss", "coats": [3, 1]})
+
+
+def test_a_change_of_the_wrong_type_is_answered_as_ever():
+    with pytest.raises(ConfigError, match=r"^coats: input should be a valid tuple, not 3$"):
+        build(Painting, assign(Painting, PLAIN, {"coats": 3}))
+
+
+DABS = {"brush.stroke": "dab", "finish": "matt"}
+LONG = {"title": "Sea", "brush": {"name": "flat", "length": 5}, "finish": "gloss", "coats": [3, 1]}
+
+
+def test_a_change_drops_what_it_leaves_without_effect():
+    changed = assign(Painting, LONG, DABS)
+    assert changed == {
+        "title": "Sea",
+        "brush": {"name": "flat", "stroke": "dab"},
+        "finish": "matt",
+        "coats": [3],
+    }
+    build(Painting, changed)
+
+
+@pytest.mark.parametrize(
+    ("own", "complaint"),
+    [
+        ({"brush.length": 5}, "^brush.length has no effect"),
+        ({"brush": {"name": "flat", "length": 5}}, "^brush.length has no effect"),
+        ({"coats": [2, 2]}, "^coats has no effect beyond the first"),
+    ],
+)
+def test_but_not_what_is_changed_itself(own, complaint):
+    for changes in ({**DABS, **own}, {**own, **DABS}):
+        with pytest.raises(ConfigError, match=complaint):
+            build(Painting, assign(Painting, LONG, changes))
+
+
 # parse_assignment
 
 
@@ -273,6 +338,7 @@ def test_nan_can_be_written_and_is_refused():
         (Layer, "opacity", "How much covers (at least 0, at most 1)"),
         (Layer, "colors", "Colours"),
         (Painting, "size", "Longer edge (at least 1)"),
+        (Flat, "length", "How far (pixels, above 0, no effect where stroke is dab)"),
     ],
 )
 def test_help_says_what_in_which_unit_and_range(config, name, text):
@@ -307,15 +373,20 @@ def test_a_preset_survives_the_trip_through_json(preset):
     weight=st.floats(0, 1e9),
     layers=st.dictionaries(st.sampled_from(["relu1_1", "relu3_2", "image"]), st.floats(0, 10), min_size=1),
     steps=st.lists(st.integers(0, 5000), min_size=1, max_size=6),
+    result=st.sampled_from(["average", "last", "best"]),
     blend=st.none() | st.lists(st.floats(0, 5), min_size=1, max_size=3),
     seed=st.integers(0, 2**63 - 1),
 )
-def test_any_job_survives_the_trip_through_json(preset, optimizer, loss, weight, layers, steps, blend, seed):
+def test_any_job_survives_the_trip_through_json(
+    preset, optimizer, loss, weight, layers, steps, result, blend, seed
+):
     changes = {
         "optimizer.name": optimizer,
         "terms.extra": {"of": "style", "loss": loss, "layers": layers},
         "terms.content.weight": weight,
         "pyramid.steps": steps,
+        "pyramid.smallest": 0 if len(steps) == 1 else 64,
+        "iterates.result": result,
     }
     how = stylization(preset, changes=changes, blend=blend, seed=seed)
     job = StylizeJob(content="a b.png", styles=("c.jpg", "d.jpg"), output="e.png", stylization=how)

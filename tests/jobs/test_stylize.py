@@ -254,6 +254,29 @@ def test_a_picture_to_start_from_needs_the_initialisation_that_takes_it(photo, p
         stylization(changes={"initialization.path": str(photo)})
 
 
+def test_two_pictures_to_start_from_are_one_too_many(photo, painting):
+    content, style = read_picture(photo), read_picture(painting)
+    how = stylization(changes={"initialization.name": "picture", "initialization.path": str(photo)})
+    with pytest.raises(ConfigError, match=r"^two pictures to start from were given, one of them .*photo.png"):
+        stylize_pictures(content, [style], how, start=content)
+
+
+@pytest.mark.parametrize(
+    ("seed", "changes", "is_told"),
+    [
+        (0, {}, False),
+        (5, {}, True),
+        (5, {"initialization.noise": 0.1}, False),
+        (5, {"initialization.name": "uniform"}, False),
+        (5, {"backbone.weights": "random"}, False),
+    ],
+)
+def test_a_seed_without_effect_is_told_of(job, seed, changes, is_told):
+    notes = run(job(seed=seed, changes=changes)).notes
+    told = "seed 5 changes nothing: the initialisation 'content' draws nothing at random"
+    assert notes == ((told,) if is_told else ())
+
+
 def test_the_initialisation_needs_its_picture(job):
     with pytest.raises(ConfigError, match="needs a picture; name its file in the setting 'path'"):
         run(job(changes={"initialization.name": "picture"}))

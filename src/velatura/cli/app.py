@@ -66,7 +66,7 @@ def _build(requested: str | None) -> App:
     app = App(callback=_root)
     for name, (module, panel, line) in _COMMANDS.items():
         if name == requested:
-            importlib.import_module(module).register(app, name, rich_help_panel=panel)
+            importlib.import_module(module).register(app, name, panel=panel)
         else:
             app.command(name, help=line, rich_help_panel=panel)(_unfilled)
     return app

@@ -10,6 +10,7 @@ from typing import Annotated
 import torch
 import typer
 
+from velatura.cli.help import App
 from velatura.jobs.bench import figures
 
 __all__ = ["register"]
@@ -35,6 +36,6 @@ def bench(
             typer.echo(f"{figure.what:58} {figure.value:9.4g} {figure.unit}{beside}")
 
 
-def register(app: typer.Typer, name: str, **display: str) -> None:
-    """Adds the command to ``app``."""
-    app.command(name, **display)(bench)  # type: ignore[arg-type]
+def register(app: App, name: str, *, panel: str) -> None:
+    """Adds the command to ``app``, under the heading ``panel`` of its help."""
+    app.command(name, rich_help_panel=panel)(bench)

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from velatura.cli.help import App
 from velatura.cli.progress import cancelled_by_interrupt
 from velatura.engine.distill import DistillationConfig, Lesson
 from velatura.jobs.distill import DistillJob, run_distill
@@ -60,6 +61,6 @@ def _say(lesson: Lesson, steps: int) -> None:
     typer.echo(f"step {lesson.step}/{steps}, {lesson.seconds:.0f} s, {kind}: {errors}", err=True)
 
 
-def register(app: typer.Typer, name: str, **display: str) -> None:
-    """Adds the command to ``app``."""
-    app.command(name, **display)(distill)  # type: ignore[arg-type]
+def register(app: App, name: str, *, panel: str) -> None:
+    """Adds the command to ``app``, under the heading ``panel`` of its help."""
+    app.command(name, rich_help_panel=panel)(distill)

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from velatura.backbones import BackboneConfig, backbones, build_backbone
+from velatura.cli.help import App
 from velatura.cli.tables import show_table
 from velatura.core.config import to_mapping
 from velatura.core.registry import Registry
@@ -78,7 +79,7 @@ def _default(field: dataclasses.Field[Any]) -> str:
     return "(required)"
 
 
-def register(app: typer.Typer, name: str, **display: str) -> None:
-    """Adds the command that lists the parts called ``name`` to ``app``."""
+def register(app: App, name: str, *, panel: str) -> None:
+    """Adds the command that lists the parts called ``name``, under the heading ``panel`` of the help."""
     command = _list_backbones if name == "backbones" else _lister(_REGISTRIES[name])
-    app.command(name, **display)(command)  # type: ignore[arg-type]
+    app.command(name, rich_help_panel=panel)(command)

@@ -39,6 +39,6 @@ def show(name: Annotated[str, typer.Argument(help="Name of the preset.", metavar
     )
 
 
-def register(root: typer.Typer, name: str, **display: str) -> None:
-    """Adds the command to ``root``."""
-    root.add_typer(app, name=name, **display)  # type: ignore[arg-type]
+def register(root: App, name: str, *, panel: str) -> None:
+    """Adds the command to ``root``, under the heading ``panel`` of its help."""
+    root.add_typer(app, name=name, rich_help_panel=panel)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from velatura.cli.help import App
 from velatura.imaging.samples import write_samples
 
 __all__ = ["register"]
@@ -28,6 +29,6 @@ def samples(
         typer.echo(path)
 
 
-def register(app: typer.Typer, name: str, **display: str) -> None:
-    """Adds the command to ``app``."""
-    app.command(name, **display)(samples)  # type: ignore[arg-type]
+def register(app: App, name: str, *, panel: str) -> None:
+    """Adds the command to ``app``, under the heading ``panel`` of its help."""
+    app.command(name, rich_help_panel=panel)(samples)

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from velatura.cli.batch import contents_of, output_for, run_batch
+from velatura.cli.help import App
 from velatura.cli.progress import cancelled_by_interrupt, progress_on_stderr
 from velatura.core.errors import ConfigError
 from velatura.jobs.saving import Saving
@@ -142,7 +143,7 @@ def stylize(
     }
     how = stylization(
         preset,
-        changes={**_given(changes), **dict(parse_assignment(text) for text in settings or ())},
+        changes=_merged(_given(changes), dict(parse_assignment(text) for text in settings or ())),
         upsample=upsample,
         **_given(
             {
@@ -193,6 +194,17 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
+def _merged(options: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """Both, where none of them is in the other.
+
+    Raises:
+        ConfigError: ``--set`` sets what an option of its own sets too.
+    """
+    for path in options.keys() & settings.keys():
+        raise ConfigError(f"{path} is set twice, by --set and by an option of its own; leave one out")
+    return {**options, **settings}
+
+
 def _numbers(name: str, text: str | None) -> list[float] | None:
     """``0.7,0.3`` as numbers; None as None.
 
@@ -221,6 +233,6 @@ def _run_one(job: StylizeJob, *, quiet: bool) -> int:
     return 130 if result.interrupted else 0
 
 
-def register(app: typer.Typer, name: str, **display: str) -> None:
-    """Adds the command to ``app``."""
-    app.command(name, **display)(stylize)  # type: ignore[arg-type]
+def register(app: App, name: str, *, panel: str) -> None:
+    """Adds the command to ``app``, under the heading ``panel`` of its help."""
+    app.command(name, rich_help_panel=panel)(stylize)

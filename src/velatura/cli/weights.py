@@ -176,6 +176,6 @@ class _Meter:
         self._tenths = -1
 
 
-def register(root: typer.Typer, name: str, **display: str) -> None:
-    """Adds the commands to ``root`` under ``name``."""
-    root.add_typer(app, name=name, **display)  # type: ignore[arg-type]
+def register(root: App, name: str, *, panel: str) -> None:
+    """Adds the commands to ``root``, under the heading ``panel`` of its help."""
+    root.add_typer(app, name=name, rich_help_panel=panel)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from velatura.core.errors import OutputError
 
-__all__ = ["atomic_path", "check_writable", "sha256_file"]
+__all__ = ["atomic_path", "check_writable", "same_file", "sha256_file"]
 
 _REASONS = {
     errno.ENOSPC: "the disk is full",
@@ -118,6 +118,16 @@ def _flush_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def same_file(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:
+    """Whether two paths lead to one file, by links of either kind too; neither needs to exist."""
+    if os.path.realpath(one) == os.path.realpath(other):
+        return True
+    try:
+        return Path(one).samefile(other)
+    except OSError:  # One is missing, out of reach, or has a name that is too long for any file.
+        return False
 
 
 def sha256_file(path: str | os.PathLike[str]) -> str:

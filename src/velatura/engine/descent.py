@@ -11,7 +11,7 @@ import torch
 from annotated_types import Ge, Interval
 from torch import Tensor
 
-from velatura.core.config import Setting
+from velatura.core.config import Idle, Setting
 from velatura.core.errors import VelaturaError
 from velatura.engine.objective import Objective
 from velatura.engine.precision import Precision
@@ -30,7 +30,10 @@ class Iterates:
         "average"
     )
     average: Annotated[
-        float, Interval(ge=0, lt=1), Setting("Decay of the exponential average of the iterates")
+        float,
+        Interval(ge=0, lt=1),
+        Setting("Decay of the exponential average of the iterates"),
+        Idle("result", ("last", "best")),
     ] = 0.9
     clamp: Annotated[
         Literal["step", "end"], Setting("When pixels are held to [0, 1]: after each step, or at the end")
@@ -38,7 +41,9 @@ class Iterates:
     stop_below: Annotated[
         float, Ge(0), Setting("Ends a scale once the loss changed by no more than this part; 0: never")
     ] = 0.0
-    stop_window: Annotated[int, Ge(1), Setting("Over how many steps that change is taken")] = 50
+    stop_window: Annotated[
+        int, Ge(1), Setting("Over how many steps that change is taken"), Idle("stop_below", (0,))
+    ] = 50
 
 
 class Descent:

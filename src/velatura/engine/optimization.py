@@ -92,6 +92,11 @@ class OptimizationStylizer:
         strength: Factor on the weight of every term but those of the content. At 0 the content alone
             is optimised, at the last scale: from the photograph itself, nothing changes.
         seed: Seed of the initialisation.
+
+    Raises:
+        ConfigError: No term has a weight, or there is none for the strength to weigh; or the
+            architecture has no such layer.
+        WeightsError: The weights file ends below a layer.
     """
 
     def __init__(
@@ -173,6 +178,11 @@ class OptimizationStylizer:
 
 
 def _strengthen(terms: Terms, strength: float) -> dict[str, Term]:
+    if strength not in (0, 1) and not any(term.weight for term in terms.values() if term.of != "content"):
+        raise ConfigError(
+            f"a strength of {strength:g} has no effect: it weighs the terms that are not of the content, "
+            "and none of those has a weight; leave it out"
+        )
     return {
         name: term if term.of == "content" else replace(term, weight=term.weight * strength)
         for name, term in terms.items()

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from annotated_types import Ge, Len
 
-from velatura.core.config import Setting
+from velatura.core.config import Idle, Setting
 from velatura.core.errors import ConfigError
 from velatura.ops.resize import fit
 
@@ -38,11 +38,14 @@ class Pyramid:
     smallest: Annotated[
         int, Ge(0), Setting("Longer edge of the first scale at least; 0: one scale only", unit="pixels")
     ] = 128
-    ratio: Annotated[float, Ge(1.1), Setting("Each scale is this much larger than the one before")] = 2**0.5
+    ratio: Annotated[
+        float, Ge(1.1), Setting("Each scale is this much larger than the one before"), Idle("smallest", (0,))
+    ] = 2**0.5
     steps: Annotated[
         tuple[Annotated[int, Ge(0)], ...],
         Len(1),
         Setting("Steps at each scale from the smallest up; larger scales repeat the last number"),
+        Idle("smallest", (0,), first_counts=True),
     ] = (200, 100, 80, 60, 50)
 
     def scales(self, size: tuple[int, int], *, smallest_input: int) -> list[Scale]:

@@ -2,9 +2,10 @@
 
 from velatura.imaging.picture import Picture, PictureSource, WriteOptions
 from velatura.imaging.read import MAX_BYTES, MAX_PIXELS, READABLE, read_picture
-from velatura.imaging.write import WRITABLE, check_target, write_picture
+from velatura.imaging.write import LOSSLESS, WRITABLE, check_target, write_picture
 
 __all__ = [
+    "LOSSLESS",
     "MAX_BYTES",
     "MAX_PIXELS",
     "READABLE",

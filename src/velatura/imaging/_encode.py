@@ -72,6 +72,7 @@ class Format:
         encode: The bytes of a file.
         bits: The depths that it can hold.
         alpha: Whether it can hold alpha.
+        lossless: Whether it never loses anything, so that there is no quality to choose.
         largest_side: The most pixels that a side may have, or None where nobody gets there.
         largest_xmp: The most bytes of metadata, likewise.
     """
@@ -81,6 +82,7 @@ class Format:
     encode: Callable[[Content], bytes]
     bits: tuple[int, ...] = (8,)
     alpha: bool = True
+    lossless: bool = False
     largest_side: int | None = None
     largest_xmp: int | None = None
 
@@ -141,7 +143,7 @@ def _avif(content: Content) -> bytes:
 
 
 _ALL = (
-    Format(name="PNG", suffixes=(".png",), encode=_png, bits=(8, 16)),
+    Format(name="PNG", suffixes=(".png",), encode=_png, bits=(8, 16), lossless=True),
     Format(
         name="JPEG",
         suffixes=(".jpg", ".jpeg"),
@@ -151,7 +153,7 @@ _ALL = (
         largest_xmp=65_000,
     ),
     Format(name="WebP", suffixes=(".webp",), encode=_webp, largest_side=16_383),
-    Format(name="TIFF", suffixes=(".tif", ".tiff"), encode=_tiff, bits=(8, 16)),
+    Format(name="TIFF", suffixes=(".tif", ".tiff"), encode=_tiff, bits=(8, 16), lossless=True),
     Format(name="AVIF", suffixes=(".avif",), encode=_avif, largest_side=65_536),
 )
 

@@ -27,7 +27,7 @@ class WriteOptions(TypedDict, total=False):
     """The options of ``write_picture``, which says what they mean."""
 
     bits: Literal[8, 16]
-    quality: int
+    quality: int | None
     icc: Literal["srgb", "keep"]
     metadata: Mapping[str, str] | None
     protect: Iterable[str | os.PathLike[str]]

@@ -15,17 +15,22 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from velatura.core.errors import ConfigError, ImageError, unknown_name
-from velatura.core.files import atomic_path, check_writable
+from velatura.core.files import atomic_path, check_writable, same_file
 from velatura.imaging import _icc
 from velatura.imaging._encode import FORMATS, Content, Format
 from velatura.imaging._pillow import MALFORMED, collected_warnings, one_line
 from velatura.imaging._planes import quantized
 from velatura.imaging.picture import Picture
 
-__all__ = ["WRITABLE", "check_target", "write_picture"]
+__all__ = ["LOSSLESS", "WRITABLE", "check_target", "write_picture"]
 
 WRITABLE = tuple(FORMATS)
 """The file name extensions that are written."""
+
+LOSSLESS = tuple(suffix for suffix, format_ in FORMATS.items() if format_.lossless)
+"""Those of formats that never lose anything, and so have no quality."""
+
+_QUALITY = 95
 
 
 def write_picture(
@@ -33,7 +38,7 @@ def write_picture(
     path: str | os.PathLike[str],
     *,
     bits: Literal[8, 16] = 8,
-    quality: int = 95,
+    quality: int | None = None,
     icc: Literal["srgb", "keep"] = "srgb",
     metadata: Mapping[str, str] | None = None,
     protect: Iterable[str | os.PathLike[str]] = (),
@@ -48,8 +53,8 @@ def write_picture(
         picture: What to write.
         path: Where to. An existing file is replaced.
         bits: Depth of a sample; 16 for PNG and TIFF only.
-        quality: 1 (small) to 100 (good), for JPEG, WebP and AVIF; WebP is lossless at 100. PNG
-            and TIFF never lose anything and do without it.
+        quality: 1 (small) to 100 (good), for JPEG, WebP and AVIF; WebP is lossless at 100. Unset,
+            it is 95; PNG and TIFF never lose anything and have none.
         icc: ``"srgb"``, or ``"keep"`` to turn the colours back into the profile that the picture
             was read with, and embed that. A picture that was sRGB stays so.
         metadata: Texts by their names, such as ``{"velatura": job}``: ``iTXt`` chunks of a PNG,
@@ -71,7 +76,9 @@ def write_picture(
     )
     notes: list[str] = []
     try:
-        data = _encoded(picture, _format(path), bits, quality, icc, texts, notes)
+        data = _encoded(
+            picture, _format(path), bits, _QUALITY if quality is None else quality, icc, texts, notes
+        )
     except (ImageError, MemoryError, *MALFORMED) as error:
         raise ImageError(f"cannot write {os.fspath(path)!r}: {one_line(error)}") from error
     with atomic_path(path) as temporary:
@@ -83,7 +90,7 @@ def check_target(
     path: str | os.PathLike[str],
     *,
     bits: int,
-    quality: int,
+    quality: int | None,
     icc: str,
     metadata: Mapping[str, str] | None,
     protect: Iterable[str | os.PathLike[str]],
@@ -110,7 +117,11 @@ def check_target(
         if not able:
             raise ConfigError(f"expected bits of 8 or 16, got {bits}")
         raise ConfigError(f"{format_.name} holds no {bits} bits a channel; those that do: {able}")
-    if not 1 <= quality <= 100:
+    if quality is not None and format_.lossless:
+        raise ConfigError(
+            f"quality has no meaning for {Path(path).suffix}, which loses nothing; leave it out"
+        )
+    if quality is not None and not 1 <= quality <= 100:
         raise ConfigError(f"expected a quality from 1 to 100, got {quality}")
     for name in metadata or {}:
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_.-]{0,78}", name):
@@ -120,7 +131,7 @@ def check_target(
     if icc == "keep" and profile is not None:
         _check_profile(profile, bits)
     for other in protect:
-        if _same_file(path, other):
+        if same_file(path, other):
             raise ConfigError(
                 f"{os.fspath(path)!r} is an input and would be overwritten; choose another name"
             )
@@ -153,12 +164,6 @@ def _check_profile(profile: bytes, bits: int) -> None:
         raise
     except ValueError as error:
         raise ConfigError(f"icc='keep' cannot use the picture's profile: {error}; {advice}") from error
-
-
-def _same_file(path: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:
-    if os.path.realpath(path) == os.path.realpath(other):
-        return True
-    return Path(path).exists() and Path(other).exists() and Path(path).samefile(other)
 
 
 def _encoded(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,18 +11,16 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Interval
 
-from velatura.core.config import Setting
+from velatura.core.config import Idle, Setting
 from velatura.core.errors import ConfigError
-from velatura.core.files import atomic_path, check_writable
+from velatura.core.files import atomic_path, check_writable, same_file
 from velatura.core.progress import OnProgress, Progress
 from velatura.engine.optimization import Checkpoints
-from velatura.imaging import Picture, check_target, write_picture
+from velatura.imaging import LOSSLESS, Picture, check_target, write_picture
 from velatura.jobs.plot import check_plot, plot_history
 from velatura.jobs.result import Result
 
 __all__ = ["Saving", "Writer"]
-
-_LOSSLESS = (".png", ".tif", ".tiff")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,19 +35,20 @@ class Saving:
     plot: Annotated[str | None, Setting("Picture file for a plot of the losses")] = None
     checkpoint: Annotated[str | None, Setting("File that the run is saved to while it runs")] = None
     checkpoint_every: Annotated[
-        float | None, Ge(0), Setting("Time between two saves; unset: 10", unit="seconds")
+        float | None,
+        Ge(0),
+        Setting("Time between two saves; unset: 10", unit="seconds"),
+        Idle("checkpoint", (None,)),
     ] = None
     resume: Annotated[str | None, Setting("Checkpoint to go on from")] = None
     save_every: Annotated[int | None, Gt(0), Setting("Steps between two pictures written on the way")] = None
     save_pattern: Annotated[
-        str | None, Setting("File for each of those; {step}, {scale} and {name} are filled in")
+        str | None,
+        Setting("File for each of those; {step}, {scale} and {name} are filled in"),
+        Idle("save_every", (None,)),
     ] = None
 
     def __post_init__(self) -> None:
-        if self.checkpoint_every is not None and self.checkpoint is None:
-            raise ConfigError("checkpoint_every is of no use alone; name a checkpoint too")
-        if self.save_pattern is not None and self.save_every is None:
-            raise ConfigError("save_pattern is of no use alone; set save_every too")
         if self.save_pattern is not None and self.preview("name", 1, 1) == self.preview("name", 2, 1):
             raise ConfigError("save_pattern must have {step} in it, or each picture overwrites the last")
 
@@ -100,11 +98,11 @@ class Writer:
         seen: list[Path] = []
         for name, target in {"output": self.output, **self.extras}.items():
             # A run may go on in the checkpoint that it goes on from.
-            if any(_is_same(target, path) for path in (self.inputs if name == "checkpoint" else read)):
+            if any(same_file(target, path) for path in (self.inputs if name == "checkpoint" else read)):
                 raise ConfigError(
                     f"{target} is read by this job and will not be overwritten; choose another name"
                 )
-            if any(_is_same(target, other) for other in seen):
+            if any(same_file(target, other) for other in seen):
                 raise ConfigError(f"two outputs have the same file name, {target}; choose another for {name}")
             seen.append(target)
 
@@ -119,29 +117,36 @@ class Writer:
             ConfigError: The format cannot do what was asked for.
             OutputError: A file cannot be written.
         """
-        if self.saving.quality is not None and self.output.suffix.lower() in _LOSSLESS:
-            raise ConfigError(
-                f"quality has no meaning for {self.output.suffix}, which loses nothing; leave it out"
-            )
         pictures = [(self.output, profile)]
         if self.saving.save_every is not None:
             pictures.append((self.saving.preview(name, self.saving.save_every, 1), None))
+        lossy = [path for path, _ in pictures if path.suffix.lower() not in LOSSLESS]
         for path in (*(path for path, _ in pictures), *self.extras.values()):
             check_writable(path)
         for path, own_profile in pictures:
             check_target(
                 path,
                 bits=self.saving.bits,
-                quality=self.saving.quality or 100,
+                # One picture that it is for is enough; if there is none, the first refuses it.
+                quality=self.saving.quality if path in lossy or not lossy else None,
                 icc=self.saving.icc,
                 metadata=None,
                 protect=self.inputs,
                 profile=own_profile,
             )
 
-    def _options(self) -> dict[str, Any]:
-        options: dict[str, Any] = {"bits": self.saving.bits, "icc": self.saving.icc}
-        return options if self.saving.quality is None else {**options, "quality": self.saving.quality}
+    def _write(self, picture: Picture, path: Path, **options: Any) -> tuple[str, ...]:
+        """Writes the picture as asked for; ``options`` are further ones of ``write_picture``."""
+        quality = None if path.suffix.lower() in LOSSLESS else self.saving.quality
+        return write_picture(
+            picture,
+            path,
+            bits=self.saving.bits,
+            quality=quality,
+            icc=self.saving.icc,
+            protect=self.inputs,
+            **options,
+        )
 
     def checkpoints(self) -> Checkpoints:
         """Where the run is saved and what it goes on from."""
@@ -162,9 +167,7 @@ class Writer:
         def report(progress: Progress) -> None:
             if progress.step % every == 0 and progress.picture is not None:
                 path = self.saving.preview(name, progress.step, progress.scale)
-                write_picture(
-                    Picture(pixels=progress.picture()), path, protect=self.inputs, **self._options()
-                )
+                self._write(Picture(pixels=progress.picture()), path)
             on_progress(progress)
 
         return report
@@ -183,13 +186,7 @@ class Writer:
             OutputError: A file cannot be written.
         """
         record = {"job": job, **result.record}
-        notes = write_picture(
-            result.picture,
-            self.output,
-            metadata={"velatura": json.dumps(record)},
-            protect=self.inputs,
-            **self._options(),
-        )
+        notes = self._write(result.picture, self.output, metadata={"velatura": json.dumps(record)})
         for name, path in self.extras.items():
             match name:
                 case "record":
@@ -208,16 +205,6 @@ def _numbered(output: Path) -> str:
         for text in (str(output.parent / output.stem), output.suffix)
     )
     return f"{stem}-{{step:05d}}{suffix}"
-
-
-def _is_same(one: Path, other: Path) -> bool:
-    """Whether two paths lead to one file, by links of either kind too."""
-    if os.path.realpath(one) == os.path.realpath(other):
-        return True
-    try:
-        return one.samefile(other)
-    except OSError:
-        return False
 
 
 def _without_nan(value: Any) -> Any:

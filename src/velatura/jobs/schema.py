@@ -17,7 +17,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from velatura.core.config import PartOf, Setting
+from velatura.core.config import Idle, PartOf, Setting, annotations_of, idle_settings, marks_of, without_idle
 from velatura.core.errors import ConfigError, unknown_name
 
 __all__ = ["assign", "build", "help_of", "parse_assignment"]
@@ -34,9 +34,10 @@ def build(config_class: type[T], mapping: Mapping[str, Any], *, at: str = "") ->
         at: Dotted path of the mapping, for messages.
 
     Raises:
-        ConfigError: An unknown or missing field, or a value of the wrong type or out of range.
+        ConfigError: An unknown or missing field, a value of the wrong type or out of range, or one
+            that does nothing beside the others.
     """
-    hints = _hints(config_class)
+    hints = annotations_of(config_class)
     for key in mapping:
         if key not in hints:
             raise _unknown(at, key, hints)
@@ -44,12 +45,9 @@ def build(config_class: type[T], mapping: Mapping[str, Any], *, at: str = "") ->
     missing = [name for name in _required(config_class) if name not in values]
     if missing:
         raise ConfigError(f"setting {_join(at, missing[0])!r} is missing")
+    for key, _, idle in idle_settings(config_class, values):
+        raise ConfigError(f"{_join(at, key)} has {idle}; leave that out, or change {_join(at, idle.beside)}")
     return config_class(**values)
-
-
-def _hints(config_class: type) -> dict[str, Any]:
-    hints = typing.get_type_hints(config_class, include_extras=True)
-    return {field.name: hints[field.name] for field in dataclasses.fields(config_class)}
 
 
 def _required(config_class: type) -> list[str]:
@@ -69,8 +67,7 @@ def _join(path: str, key: str) -> str:
 
 
 def _part_of(annotation: Any) -> PartOf | None:
-    marks = typing.get_args(annotation)[1:] if typing.get_origin(annotation) is Annotated else ()
-    return next((mark for mark in marks if isinstance(mark, PartOf)), None)
+    return next((mark for mark in marks_of(annotation) if isinstance(mark, PartOf)), None)
 
 
 def _bare(annotation: Any) -> Any:
@@ -149,8 +146,9 @@ def assign(config_class: type, mapping: Mapping[str, Any], changes: Mapping[str,
     """A copy of ``mapping`` with values set at dotted paths.
 
     A value replaces what was there, tables too. Giving a part another name drops the settings of
-    the part that it had. The order of the changes does not matter: whole tables are set before
-    what is inside them, and names before the settings of what they name.
+    the part that it had, and so does a change that leaves a value of ``mapping`` without effect.
+    The order of the changes does not matter: whole tables are set before what is inside them, and
+    names before the settings of what they name.
 
     Args:
         config_class: What the mapping will become; it decides what the paths may be.
@@ -165,7 +163,31 @@ def assign(config_class: type, mapping: Mapping[str, Any], changes: Mapping[str,
     for keys in split:
         path = ".".join(keys)
         _assign(config_class, changed, keys, changes[path], path)
-    return changed
+    kept: dict[str, Any] = _dropping_idle(config_class, changed, "", changes)
+    return kept
+
+
+def _dropping_idle(annotation: Any, value: Any, path: str, changes: Mapping[str, Any]) -> Any:
+    """``value`` without what does nothing in it and is not in ``changes``."""
+    if path in changes or not isinstance(value, dict):
+        return value
+    held, config_class = _config_in_mapping(annotation), _config_of(annotation, value)
+    hints = {} if config_class is None else annotations_of(config_class)
+    inside = {
+        key: _dropping_idle(hints.get(key, held), item, _join(path, key), changes)
+        for key, item in value.items()
+    }
+    if config_class is None:
+        return inside
+    return without_idle(config_class, inside, kept=[key for key in inside if _join(path, key) in changes])
+
+
+def _config_of(annotation: Any, value: Mapping[str, Any]) -> type | None:
+    """The dataclass that a table becomes, if it is one."""
+    part, bare = _part_of(annotation), _bare(annotation)
+    if part is not None:
+        return part.registry[value["name"]] if "name" in value else None
+    return bare if isinstance(bare, type) and dataclasses.is_dataclass(bare) else None
 
 
 def _assign(annotation: Any, table: dict[str, Any], keys: list[str], value: Any, path: str) -> None:
@@ -200,21 +222,22 @@ def _annotation_of(annotation: Any, table: Mapping[str, Any], key: str, at: str)
         return typing.get_args(bare)[1]
     elif not dataclasses.is_dataclass(bare):
         raise ConfigError(f"{at[:-1]} is a single value and has no setting {key!r}")
-    hints = _hints(bare)
+    hints = annotations_of(bare)
     if key not in hints:
         raise _unknown(at[:-1], key, hints)
     return hints[key]
 
 
 def help_of(config_class: type, field: str) -> str:
-    """Help of one field for people: what it does, its unit, its range."""
-    marks = typing.get_args(_hints(config_class)[field])[1:]
+    """Help of one field for people: what it does, its unit, its range, and where it does nothing."""
+    marks = marks_of(annotations_of(config_class)[field])
     setting = next(mark for mark in marks if isinstance(mark, Setting))
     details = [setting.unit] if setting.unit else []
     for mark in marks:
         bounds = {name: getattr(mark, name, None) for name in ("gt", "ge", "lt", "le")}
         signs = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
         details += [f"{signs[name]} {_short(bound)}" for name, bound in bounds.items() if bound is not None]
+    details += [str(mark) for mark in marks if isinstance(mark, Idle)]
     return f"{setting.help} ({', '.join(details)})" if details else setting.help
 
 

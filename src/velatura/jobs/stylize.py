@@ -120,7 +120,20 @@ def _start_picture(how: Stylization, start: Picture | None) -> Picture | None:
             f"a picture to start from was given, but the initialisation is {name!r}, not 'picture'"
         )
     path = _start_path(how)
-    return read_picture(path) if start is None and path is not None else start
+    if start is not None and path is not None:
+        raise ConfigError(f"two pictures to start from were given, one of them {path}; leave one out")
+    return read_picture(path) if path is not None else start
+
+
+def _notes(how: Stylization, pictures: Sequence[Picture]) -> Iterator[str]:
+    """What the user should know before anything is written, a line each."""
+    for picture in pictures:
+        yield from (f"{picture.name}: {note}" for note in picture.notes)
+    draws = how.method.initialization.is_random or how.method.backbone.weights == "random"
+    # Not an error: who gives a seed asks for the same picture again, and gets it.
+    if how.seed != 0 and not draws:
+        name = how.method.initialization.name
+        yield f"seed {how.seed} changes nothing: the initialisation {name!r} draws nothing at random"
 
 
 def _result_size(content: Picture, how: Stylization) -> tuple[int, int]:
@@ -145,7 +158,7 @@ def stylize_pictures(
         content: The photograph; its alpha and profile go to the result.
         styles: The paintings; transparent parts are taken as white.
         how: Settings, from :func:`stylization`.
-        start: The picture to start from, for the initialisation ``picture``; in place of its file.
+        start: The picture to start from, for the initialisation ``picture`` without a file.
         checkpoints: Where to save and what to go on from.
         on_progress: Told of every step.
         cancelled: Asked before every step.
@@ -191,14 +204,12 @@ def stylize_pictures(
             on_progress=on_progress,
             cancelled=cancelled,
         )
-    pictures = (content, *styles, *([] if start is None else [start]))
-    notes = tuple(f"{picture.name}: {note}" for picture in pictures for note in picture.notes)
     return Result(
         picture=_dressed(outcome.pixels, content, how),
         history=outcome.history,
         interrupted=outcome.interrupted,
         record=record,
-        notes=notes,
+        notes=tuple(_notes(how, (content, *styles, *([] if start is None else [start])))),
     )
 
 
@@ -262,14 +273,11 @@ def run_stylize(
     writer = Writer(job.saving, output=Path(job.output), inputs=_inputs(job))
     content = read_picture(job.content)
     styles = [read_picture(path) for path in job.styles]
-    start_path = _start_path(job.stylization)
-    start = None if start_path is None else read_picture(start_path)
     writer.check(profile=content.icc, name=content.name)
     result = stylize_pictures(
         content,
         styles,
         job.stylization,
-        start=start,
         checkpoints=writer.checkpoints(),
         on_progress=writer.with_previews(on_progress, name=content.name),
         cancelled=cancelled,

@@ -1,10 +1,13 @@
-"""Adam and AdamW: steps of about the same size for every pixel."""
+"""Adam and AdamW: steps of about the same size for every pixel.
+
+Written here, in a few lines, since whoever makes the first of ``torch.optim``'s waits two seconds for
+torch's compiler, which no run has a use for.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Annotated, TypeAlias
 
 import torch
@@ -41,8 +44,7 @@ class Adam(ImageOptimizer):
 
     def build(self, canvas: Tensor) -> CanvasOptimizer:
         """Adam on ``canvas``."""
-        make = partial(torch.optim.Adam, lr=self.lr, betas=self.betas, eps=self.eps, fused=True)
-        return _AdamSteps(canvas, make)
+        return _AdamSteps(canvas, self)
 
 
 @optimizers.register("adamw")
@@ -61,44 +63,60 @@ class AdamW(ImageOptimizer):
 
     def build(self, canvas: Tensor) -> CanvasOptimizer:
         """AdamW on ``canvas``."""
-        make = partial(
-            torch.optim.AdamW,
-            lr=self.lr,
-            betas=self.betas,
-            eps=self.eps,
-            weight_decay=self.weight_decay,
-            fused=True,
-        )
-        return _AdamSteps(canvas, make)
+        return _AdamSteps(canvas, self, weight_decay=self.weight_decay)
 
 
 class _AdamSteps(CanvasOptimizer):
-    _entries = ("step", "exp_avg", "exp_avg_sq")
-    _pixels = frozenset({"exp_avg", "exp_avg_sq"})
+    r"""Kingma and Ba 2015, algorithm 1.
 
-    def __init__(self, canvas: Tensor, make: Callable[[list[Tensor]], torch.optim.Optimizer]) -> None:
-        self._make = make
-        super().__init__(canvas)
+    .. math::
+        m &\leftarrow \beta_1 m + (1 - \beta_1) g \\
+        v &\leftarrow \beta_2 v + (1 - \beta_2) g^2 \\
+        \theta &\leftarrow \theta - \eta \, \frac{m / (1 - \beta_1^t)}{\sqrt{v / (1 - \beta_2^t)} + \epsilon}
+    """
 
-    def _on(self, canvas: Tensor) -> torch.optim.Optimizer:
-        return self._make([canvas])
+    _entries = ("step", "mean", "square")
+    _pixels = frozenset({"mean", "square"})
+
+    def __init__(self, canvas: Tensor, settings: Adam | AdamW, *, weight_decay: float = 0.0) -> None:
+        self._betas, self._eps, self._weight_decay = settings.betas, settings.eps, weight_decay
+        super().__init__(canvas, step_size=settings.lr)
+
+    def _forget(self) -> None:
+        self._steps = 0
+        # In the canvas's memory format, so that each operation runs through all of them in one order.
+        self._mean = torch.zeros_like(self._canvas, requires_grad=False)
+        self._square = torch.zeros_like(self._canvas, requires_grad=False)
+
+    def _move(self, evaluate: Callable[[], Tensor]) -> Tensor:
+        loss = evaluate()
+        gradient = self._canvas.grad
+        assert gradient is not None, "a closure leaves a gradient at the canvas"
+        of_mean, of_square = self._betas
+        self._steps += 1
+        self._canvas.mul_(1 - self.step_size * self._weight_decay)
+        self._mean.lerp_(gradient, 1 - of_mean)
+        self._square.mul_(of_square).addcmul_(gradient, gradient, value=1 - of_square)
+        # Both averages began at zero: what they lack of the weight 1 is made up for.
+        root = (self._square / (1 - of_square**self._steps)).sqrt_().add_(self._eps)
+        self._canvas.addcdiv_(self._mean, root, value=-self.step_size / (1 - of_mean**self._steps))
+        return loss
 
     def _memory(self) -> dict[str, Tensor]:
-        return dict(self._optimizer.state.get(self._canvas, {}))
+        if self._steps == 0:
+            return {}
+        return {"step": torch.tensor(self._steps), "mean": self._mean, "square": self._square}
 
     def _remember(self, memory: dict[str, Tensor]) -> None:
-        # The fused step reads state and canvas in one order, so both need one memory format.
-        self._optimizer.state[self._canvas] = {
-            key: torch.empty_like(self._canvas).copy_(value) if key in self._pixels else value
-            for key, value in memory.items()
-        }
+        self._steps = int(memory["step"])
+        self._mean.copy_(memory["mean"])
+        self._square.copy_(memory["square"])
 
     def _resized(self, memory: dict[str, Tensor], size: tuple[int, int]) -> dict[str, Tensor]:
-        mean, square = memory["exp_avg"], memory["exp_avg_sq"]
-        gain = area_ratio(mean, size)
+        gain = area_ratio(memory["mean"], size)
         # Bilinear weights are not negative: the square stays so, and the mean stays below its root.
         return {
             **memory,
-            "exp_avg": resample(mean, size, "bilinear") * gain,
-            "exp_avg_sq": resample(square, size, "bilinear") * gain**2,
+            "mean": resample(memory["mean"], size, "bilinear") * gain,
+            "square": resample(memory["square"], size, "bilinear") * gain**2,
         }

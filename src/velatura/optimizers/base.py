@@ -32,37 +32,43 @@ class ImageOptimizer(ABC):
 class CanvasOptimizer(ABC):
     """Steps of one canvas.
 
+    A subclass moves the canvas and keeps what it remembers wherever it likes; here is what all of
+    them promise: the memory follows the canvas to another size, is saved, and is restored to the bit.
+
     Args:
         canvas: Pixels to move, ``(B, C, H, W)``, floating point, a leaf that requires its gradient.
             Either memory format.
+        step_size: The learning rate.
 
     Raises:
         ValueError: ``canvas`` is something else.
     """
 
     _entries: ClassVar[tuple[str, ...]]
+    """What :meth:`_memory` holds once a step was made."""
     _pixels: ClassVar[frozenset[str]]
+    """Those of them that have the canvas's shape in their last four dimensions."""
 
-    def __init__(self, canvas: Tensor) -> None:
-        self._bind(canvas)
-
-    def _bind(self, canvas: Tensor) -> None:
-        if not (canvas.dim() == 4 and canvas.is_floating_point() and canvas.is_leaf and canvas.requires_grad):
-            raise ValueError(
-                "a canvas is (B, C, H, W), floating point, a leaf that requires its gradient; this one is "
-                f"{tuple(canvas.shape)}, {canvas.dtype}, leaf: {canvas.is_leaf}, "
-                f"requires its gradient: {canvas.requires_grad}"
-            )
-        self._canvas = canvas
-        self._optimizer = self._on(canvas)
+    def __init__(self, canvas: Tensor, *, step_size: float) -> None:
+        self._canvas = _checked(canvas)
+        self._step_size = step_size
+        self._forget()
 
     @abstractmethod
-    def _on(self, canvas: Tensor) -> torch.optim.Optimizer:
-        """A fresh optimiser of torch's."""
+    def _move(self, evaluate: Callable[[], Tensor]) -> Tensor:
+        """Moves the canvas once, outside of autograd, and returns the loss before.
+
+        Args:
+            evaluate: Leaves the gradient at the canvas in ``canvas.grad`` and returns the loss.
+        """
+
+    @abstractmethod
+    def _forget(self) -> None:
+        """Is as before the first step, for the canvas as it is."""
 
     @abstractmethod
     def _memory(self) -> dict[str, Tensor]:
-        """What the optimiser remembers of earlier steps; empty before the first."""
+        """What is remembered of earlier steps; empty before the first."""
 
     @abstractmethod
     def _remember(self, memory: dict[str, Tensor]) -> None:
@@ -75,7 +81,7 @@ class CanvasOptimizer(ABC):
     @property
     def step_size(self) -> float:
         """The learning rate, lowered by every :meth:`shrink`."""
-        return float(self._optimizer.param_groups[0]["lr"])
+        return self._step_size
 
     def step(self, closure: Closure) -> float:
         """Moves the canvas once.
@@ -89,9 +95,11 @@ class CanvasOptimizer(ABC):
 
         def evaluate() -> Tensor:
             self._canvas.grad = None
-            return closure().detach()
+            with torch.enable_grad():
+                return closure().detach()
 
-        return float(self._optimizer.step(evaluate))  # type: ignore[arg-type]
+        with torch.no_grad():
+            return float(self._move(evaluate))
 
     def rescale(self, canvas: Tensor) -> None:
         """Goes on with another canvas: the same picture at another size.
@@ -111,13 +119,11 @@ class CanvasOptimizer(ABC):
                 f"the canvas was {tuple(self._canvas.shape)} and is now {tuple(canvas.shape)}; "
                 "only its height and width may change"
             )
-        step_size, memory = self.step_size, self._memory()
+        memory = self._memory()
         if memory:
             memory = self._resized(memory, (canvas.shape[2], canvas.shape[3]))
-        self._bind(canvas)
-        self._set_step_size(step_size)
-        if memory:
-            self._remember(memory)
+        self._canvas = _checked(canvas)
+        self._take_up(memory)
 
     def shrink(self, factor: float) -> None:
         """Lowers the step size and forgets everything else, after a step to where nothing is finite.
@@ -130,12 +136,12 @@ class CanvasOptimizer(ABC):
         """
         if not 0 < factor < 1:
             raise ValueError(f"factor must be above 0 and below 1, not {factor}")
-        self._set_step_size(self.step_size * factor)
-        self._optimizer.state.clear()
+        self._step_size *= factor
+        self._forget()
 
     def state(self) -> dict[str, Tensor]:
         """Everything but the pixels that the next step depends on, as copies."""
-        step_size = torch.tensor(self.step_size, dtype=torch.float64)
+        step_size = torch.tensor(self._step_size, dtype=torch.float64)
         return {"step_size": step_size, **{key: value.clone() for key, value in self._memory().items()}}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
@@ -160,13 +166,23 @@ class CanvasOptimizer(ABC):
                     f"the state's {key} is {tuple(memory[key].shape)} and the canvas is "
                     f"{tuple(self._canvas.shape)}; restore it to a canvas of the same shape"
                 )
-        self._optimizer.state.clear()
-        self._set_step_size(float(state["step_size"]))
+        self._step_size = float(state["step_size"])
+        self._take_up(memory)
+
+    def _take_up(self, memory: dict[str, Tensor]) -> None:
+        self._forget()
         if memory:
             self._remember(memory)
 
-    def _set_step_size(self, step_size: float) -> None:
-        self._optimizer.param_groups[0]["lr"] = step_size
+
+def _checked(canvas: Tensor) -> Tensor:
+    if not (canvas.dim() == 4 and canvas.is_floating_point() and canvas.is_leaf and canvas.requires_grad):
+        raise ValueError(
+            "a canvas is (B, C, H, W), floating point, a leaf that requires its gradient; this one is "
+            f"{tuple(canvas.shape)}, {canvas.dtype}, leaf: {canvas.is_leaf}, "
+            f"requires its gradient: {canvas.requires_grad}"
+        )
+    return canvas
 
 
 def area_ratio(image: Tensor, size: tuple[int, int]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -10,14 +11,7 @@ from annotated_types import Ge, Gt
 from torch import Tensor
 
 from velatura.core.config import Setting
-from velatura.optimizers.base import (
-    CanvasOptimizer,
-    Closure,
-    ImageOptimizer,
-    area_ratio,
-    optimizers,
-    resample,
-)
+from velatura.optimizers.base import CanvasOptimizer, ImageOptimizer, area_ratio, optimizers, resample
 
 __all__ = ["LBFGS"]
 
@@ -55,16 +49,18 @@ class _LBFGSSteps(CanvasOptimizer):
     _entries = ("n_iter", "t", "d", "prev_flat_grad", "old_dirs", "old_stps", "ro", "H_diag")
     _pixels = frozenset({"d", "prev_flat_grad", "old_dirs", "old_stps"})
 
+    _optimizer: torch.optim.LBFGS
+
     def __init__(self, canvas: Tensor, settings: LBFGS) -> None:
         self._settings = settings
-        super().__init__(canvas)
+        super().__init__(canvas, step_size=settings.lr)
 
-    def _on(self, canvas: Tensor) -> torch.optim.Optimizer:
+    def _forget(self) -> None:
         searches = self._settings.line_search == "strong_wolfe"
         # No tolerances: gradients of a mean over a million pixels are small long before the end.
-        return torch.optim.LBFGS(
-            [canvas],
-            lr=self._settings.lr,
+        self._optimizer = torch.optim.LBFGS(
+            [self._canvas],
+            lr=self.step_size,
             max_iter=1,
             max_eval=1 + _LINE_SEARCH_EVALUATIONS if searches else 1,
             tolerance_grad=0,
@@ -73,15 +69,15 @@ class _LBFGSSteps(CanvasOptimizer):
             line_search_fn="strong_wolfe" if searches else None,
         )
 
-    def step(self, closure: Closure) -> float:
-        def evaluate() -> Tensor:
-            loss = closure()
+    def _move(self, evaluate: Callable[[], Tensor]) -> Tensor:
+        def evaluate_flat() -> Tensor:
+            loss = evaluate()
             if self._canvas.grad is not None:
                 # torch.optim.LBFGS flattens the gradient by a view, which needs contiguous memory.
                 self._canvas.grad = self._canvas.grad.contiguous()
             return loss
 
-        return super().step(evaluate)
+        return torch.as_tensor(self._optimizer.step(evaluate_flat))  # type: ignore[no-untyped-call]
 
     def _memory(self) -> dict[str, Tensor]:
         held: dict[str, Any] = self._optimizer.state.get(self._canvas, {})

@@ -14,7 +14,7 @@ import torch
 from annotated_types import Ge, Gt, Interval, MultipleOf
 from torch import Tensor
 
-from velatura.core.config import Setting
+from velatura.core.config import Idle, Setting
 from velatura.core.errors import ConfigError
 from velatura.core.rng import generator
 from velatura.engine.checkpoint import read_tensors, write_tensors
@@ -53,7 +53,10 @@ class DistillationConfig:
         float, Interval(ge=0, le=1), Setting("Share of crops taken from stylizations in progress")
     ] = 0.5
     disturbed: Annotated[
-        float, Interval(ge=0, le=1), Setting("Share of the other crops that are disturbed")
+        float,
+        Interval(ge=0, le=1),
+        Setting("Share of the other crops that are disturbed"),
+        Idle("chains", (1,)),
     ] = 0.5
     seed: Annotated[int, Ge(0), Setting("Seed of everything that is drawn")] = 0
 
