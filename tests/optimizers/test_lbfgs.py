@@ -93,13 +93,13 @@ def test_the_history_follows_the_canvas_to_another_size():
     larger = _canvas((32, 32))
     optimizer.rescale(larger)
     after = optimizer.state()
-    assert after["old_stps"].shape == (len(after["ro"]), 1, 3, 32, 32)
-    curvature = (after["old_stps"] * after["old_dirs"]).flatten(1).sum(1)
-    assert_close(after["ro"], 1 / curvature)
-    assert_close(after["H_diag"], curvature[-1] / after["old_dirs"][-1].square().sum())
-    assert_close(after["ro"], before["ro"], rtol=0.1, atol=0)
+    assert after["steps"].shape == (len(after["curvatures"]), 1, 3, 32, 32)
+    curvature = (after["steps"] * after["changes"]).flatten(1).sum(1)
+    assert_close(after["curvatures"], curvature)
+    assert_close(after["gamma"], curvature[-1] / after["changes"][-1].square().sum())
+    assert_close(after["curvatures"], before["curvatures"], rtol=0.1, atol=0)
     # Four times the pixels, a quarter of the gradient in each: four times the step along it.
-    assert_close(after["H_diag"], 4 * before["H_diag"], rtol=0.1, atol=0)
+    assert_close(after["gamma"], 4 * before["gamma"], rtol=0.1, atol=0)
 
 
 def test_a_kept_history_saves_steps():
@@ -125,14 +125,14 @@ def test_pairs_without_positive_curvature_are_dropped():
     for _ in range(5):
         optimizer.step(valley)
     state = optimizer.state()
-    kept = len(state["ro"])
+    kept = len(state["curvatures"])
     assert kept >= 3
-    state["old_dirs"][1] *= -1
+    state["changes"][1] *= -1
     optimizer.restore(state)
     optimizer.rescale(_canvas((8, 8)))
     rescaled = optimizer.state()
-    assert len(rescaled["ro"]) == kept - 1
-    assert (rescaled["ro"] > 0).all()
+    assert len(rescaled["curvatures"]) == kept - 1
+    assert (rescaled["curvatures"] > 0).all()
 
 
 def test_gradients_before_and_after_a_change_of_size_are_no_pair():
@@ -142,11 +142,11 @@ def test_gradients_before_and_after_a_change_of_size_are_no_pair():
         optimizer.step(valley)
     larger = _canvas((8, 8))
     optimizer.rescale(larger)
-    kept = len(optimizer.state()["ro"])
+    kept = len(optimizer.state()["curvatures"])
     optimizer.step(Valley(larger))
-    assert len(optimizer.state()["ro"]) == kept
+    assert len(optimizer.state()["curvatures"]) == kept
     optimizer.step(Valley(larger))
-    assert len(optimizer.state()["ro"]) == kept + 1
+    assert len(optimizer.state()["curvatures"]) == kept + 1
 
 
 def test_without_a_pair_it_starts_anew():
@@ -162,4 +162,4 @@ def test_history_is_limited():
     optimizer, valley = LBFGS(history=3).build(canvas), Valley(canvas)
     for _ in range(10):
         optimizer.step(valley)
-    assert optimizer.state()["old_stps"].shape == (3, 1, 3, 6, 5)
+    assert optimizer.state()["steps"].shape == (3, 1, 3, 6, 5)

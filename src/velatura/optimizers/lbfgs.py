@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import torch
 from annotated_types import Ge, Gt
@@ -12,11 +12,12 @@ from torch import Tensor
 
 from velatura.core.config import Setting
 from velatura.optimizers.base import CanvasOptimizer, ImageOptimizer, area_ratio, optimizers, resample
+from velatura.optimizers.line_search import Point, strong_wolfe
 
 __all__ = ["LBFGS"]
 
 _LINE_SEARCH_EVALUATIONS = 25
-_LEAST_CURVATURE = 1e-10  # torch.optim.LBFGS keeps no flatter pair
+_LEAST_CURVATURE = 1e-10  # Flatter pairs say nothing that rounding does not.
 
 
 @optimizers.register("lbfgs")
@@ -46,93 +47,145 @@ class LBFGS(ImageOptimizer):
 
 
 class _LBFGSSteps(CanvasOptimizer):
-    _entries = ("n_iter", "t", "d", "prev_flat_grad", "old_dirs", "old_stps", "ro", "H_diag")
-    _pixels = frozenset({"d", "prev_flat_grad", "old_dirs", "old_stps"})
+    r"""Nocedal and Wright 2006, algorithm 7.5: each step is :math:`x \leftarrow x - t H g`.
 
-    _optimizer: torch.optim.LBFGS
+    The inverse Hessian :math:`H` is the one that the last pairs of a step :math:`s` and the change
+    of the gradient :math:`y` over it agree with, from :math:`H_0 = \gamma I` with
+    :math:`\gamma = s^\top y / y^\top y` of the last pair.
+    """
+
+    _entries = ("gradient", "last_step", "steps", "changes", "curvatures", "gamma")
+    _pixels = frozenset({"gradient", "last_step", "steps", "changes"})
 
     def __init__(self, canvas: Tensor, settings: LBFGS) -> None:
         self._settings = settings
         super().__init__(canvas, step_size=settings.lr)
 
     def _forget(self) -> None:
-        searches = self._settings.line_search == "strong_wolfe"
-        # No tolerances: gradients of a mean over a million pixels are small long before the end.
-        self._optimizer = torch.optim.LBFGS(
-            [self._canvas],
-            lr=self.step_size,
-            max_iter=1,
-            max_eval=1 + _LINE_SEARCH_EVALUATIONS if searches else 1,
-            tolerance_grad=0,
-            tolerance_change=0,
-            history_size=self._settings.history,
-            line_search_fn="strong_wolfe" if searches else None,
-        )
+        self._gradient: Tensor | None = None
+        self._last_step: Tensor | None = None
+        self._steps: list[Tensor] = []
+        self._changes: list[Tensor] = []
+        self._curvatures: list[Tensor] = []
+        self._gamma = torch.ones((), dtype=self._canvas.dtype, device=self._canvas.device)
 
     def _move(self, evaluate: Callable[[], Tensor]) -> Tensor:
-        def evaluate_flat() -> Tensor:
-            loss = evaluate()
-            if self._canvas.grad is not None:
-                # torch.optim.LBFGS flattens the gradient by a view, which needs contiguous memory.
-                self._canvas.grad = self._canvas.grad.contiguous()
-            return loss
+        loss = evaluate()
+        gradient = self._gradient_like_canvas()
+        length = self.step_size
+        if self._gradient is None or self._last_step is None:
+            # Nothing is known of the curvature: a step as long as one pixel's whole range, at most.
+            length *= min(1.0, 1.0 / float(gradient.abs().sum()))
+        else:
+            self._learn(self._last_step, gradient - self._gradient)
+        direction = self._direction(gradient)
+        if self._settings.line_search == "strong_wolfe":
+            length = self._searched(evaluate, direction, gradient, float(loss), length)
+        self._gradient = gradient
+        self._last_step = direction.mul_(length)
+        self._canvas.add_(self._last_step)
+        return loss
 
-        return torch.as_tensor(self._optimizer.step(evaluate_flat))  # type: ignore[no-untyped-call]
+    def _gradient_like_canvas(self) -> Tensor:
+        """The gradient at the canvas, a copy in the canvas's memory format."""
+        assert self._canvas.grad is not None, "a closure leaves a gradient at the canvas"
+        return torch.empty_like(self._canvas, requires_grad=False).copy_(self._canvas.grad)
+
+    def _learn(self, step: Tensor, change: Tensor) -> None:
+        curvature = _dot(step, change)
+        if not bool(curvature > _LEAST_CURVATURE):
+            return
+        self._steps.append(step)
+        self._changes.append(change)
+        self._curvatures.append(curvature)
+        self._gamma = curvature / _dot(change, change)
+        for kept in (self._steps, self._changes, self._curvatures):
+            del kept[: -self._settings.history]
+
+    def _direction(self, gradient: Tensor) -> Tensor:
+        """``-H g`` by two passes over the pairs (Nocedal and Wright 2006, algorithm 7.4)."""
+        direction = -gradient
+        pairs = list(zip(self._steps, self._changes, self._curvatures, strict=True))
+        shares = []
+        for step, change, curvature in reversed(pairs):
+            shares.append(_dot(step, direction) / curvature)
+            direction.sub_(shares[-1] * change)
+        direction.mul_(self._gamma)
+        for (step, change, curvature), share in zip(pairs, reversed(shares), strict=True):
+            direction.add_((share - _dot(change, direction) / curvature) * step)
+        return direction
+
+    def _searched(
+        self, evaluate: Callable[[], Tensor], direction: Tensor, gradient: Tensor, loss: float, length: float
+    ) -> float:
+        """The length of the step that a line search finds; the canvas is left where it was."""
+        start = self._canvas.detach().clone()
+
+        def probe(length: float) -> Point:
+            self._canvas.copy_(start).add_(direction, alpha=length)
+            loss = float(evaluate())
+            return Point(length, loss, float(_dot(self._gradient_like_canvas(), direction)))
+
+        slope = float(_dot(gradient, direction))
+        found = strong_wolfe(probe, Point(0.0, loss, slope), length, evaluations=_LINE_SEARCH_EVALUATIONS)
+        self._canvas.copy_(start)
+        return found.at
 
     def _memory(self) -> dict[str, Tensor]:
-        held: dict[str, Any] = self._optimizer.state.get(self._canvas, {})
-        if held.get("n_iter", 0) == 0:
+        if self._gradient is None or self._last_step is None:
             return {}
-        canvas = self._canvas.detach()
-        none = canvas.new_zeros(0, *canvas.shape)
+        none = self._gradient.new_zeros(0, *self._gradient.shape)
         return {
-            "n_iter": torch.tensor(held["n_iter"]),
-            "t": torch.tensor(float(held["t"]), dtype=torch.float64),
-            "d": held["d"].view(canvas.shape),
-            "prev_flat_grad": held["prev_flat_grad"].view(canvas.shape),
-            **{
-                key: torch.stack(held[key]).view(-1, *canvas.shape) if held[key] else none
-                for key in ("old_dirs", "old_stps")
-            },
-            "ro": torch.stack(held["ro"]) if held["ro"] else canvas.new_zeros(0),
-            "H_diag": torch.as_tensor(held["H_diag"], dtype=canvas.dtype, device=canvas.device),
+            "gradient": self._gradient,
+            "last_step": self._last_step,
+            "steps": torch.stack(self._steps) if self._steps else none,
+            "changes": torch.stack(self._changes) if self._changes else none,
+            "curvatures": torch.stack(self._curvatures) if self._curvatures else none.new_zeros(0),
+            "gamma": self._gamma,
         }
 
     def _remember(self, memory: dict[str, Tensor]) -> None:
-        self._optimizer.state[self._canvas] = {
-            "func_evals": 0,
-            "n_iter": int(memory["n_iter"]),
-            "t": float(memory["t"]),
-            "d": memory["d"].reshape(-1),
-            "prev_flat_grad": memory["prev_flat_grad"].reshape(-1),
+        def owned(pixels: Tensor) -> Tensor:
             # Each pair owns its memory, which is free once the pair is the oldest.
-            **{key: [row.flatten().clone() for row in memory[key]] for key in ("old_dirs", "old_stps")},
-            "ro": list(memory["ro"]),
-            "H_diag": memory["H_diag"],
-        }
+            return torch.empty_like(self._canvas, requires_grad=False).copy_(pixels)
+
+        self._gradient, self._last_step = owned(memory["gradient"]), owned(memory["last_step"])
+        self._steps, self._changes = (
+            [owned(pixels) for pixels in memory[key]] for key in ("steps", "changes")
+        )
+        self._curvatures, self._gamma = list(memory["curvatures"]), memory["gamma"]
 
     def _resized(self, memory: dict[str, Tensor], size: tuple[int, int]) -> dict[str, Tensor]:
-        if not len(memory["ro"]):
+        if not len(memory["curvatures"]):
             return {}
-        rows = memory["d"].shape[:2]  # batch, channels
-        gain = area_ratio(memory["d"], size)
+        rows = memory["gradient"].shape[:2]  # batch, channels
+        gain = area_ratio(memory["gradient"], size)
         steps, changes = (
             resample(memory[key].flatten(0, 1), size, "bicubic").view(-1, *rows, *size) * factor
-            for key, factor in (("old_stps", 1.0), ("old_dirs", gain))
+            for key, factor in (("steps", 1.0), ("changes", gain))
         )
-        curvature = (steps * changes).flatten(1).sum(dim=1)
-        kept = curvature > _LEAST_CURVATURE
+        curvatures = (steps * changes).flatten(1).sum(dim=1)
+        kept = curvatures > _LEAST_CURVATURE
         if not bool(kept.any()):
             return {}
-        steps, changes, curvature = steps[kept], changes[kept], curvature[kept]
+        steps, changes, curvatures = steps[kept], changes[kept], curvatures[kept]
         still = torch.zeros_like(steps[0])
         return {
-            **memory,
             # As if the last step had been zero: the gradients before and after a change of size are no pair.
-            "d": still,
-            "prev_flat_grad": still.clone(),
-            "old_dirs": changes,
-            "old_stps": steps,
-            "ro": 1 / curvature,
-            "H_diag": curvature[-1] / changes[-1].square().sum(),
+            "gradient": still,
+            "last_step": still.clone(),
+            "steps": steps,
+            "changes": changes,
+            "curvatures": curvatures,
+            "gamma": curvatures[-1] / changes[-1].square().sum(),
         }
+
+
+def _dot(one: Tensor, other: Tensor) -> Tensor:
+    """Inner product of two tensors of one shape and memory format, a scalar."""
+    return torch.dot(_in_memory_order(one), _in_memory_order(other))
+
+
+def _in_memory_order(pixels: Tensor) -> Tensor:
+    is_channels_last = pixels.is_contiguous(memory_format=torch.channels_last)
+    return (pixels.permute(0, 2, 3, 1) if is_channels_last else pixels).reshape(-1)
