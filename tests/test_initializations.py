@@ -11,6 +11,7 @@ from velatura.initializations import (
     Gaussian,
     Grey,
     Picture,
+    Recolored,
     StyleStatistics,
     Uniform,
     initializations,
@@ -19,8 +20,8 @@ from velatura.initializations import (
 CONTENT = torch.linspace(0, 1, 3 * 64 * 64).reshape(1, 3, 64, 64)
 
 
-def _draw(initialization, style=None, **kwargs):
-    return initialization.draw(CONTENT, style, generator(0, "initialization"), **kwargs)
+def _draw(initialization, *styles, **kwargs):
+    return initialization.draw(CONTENT, styles, generator(0, "initialization"), **kwargs)
 
 
 def test_content_is_the_photograph():
@@ -44,7 +45,7 @@ def test_content_mixed_with_noise():
 )
 def test_the_seed_has_a_say_where_something_is_drawn(initialization, is_random):
     assert initialization.is_random == is_random
-    one, other = (initialization.draw(CONTENT, None, generator(seed, "initialization")) for seed in (0, 1))
+    one, other = (initialization.draw(CONTENT, [], generator(seed, "initialization")) for seed in (0, 1))
     assert torch.equal(one, other) != is_random
 
 
@@ -94,6 +95,44 @@ def test_style_statistics_need_a_painting():
         _draw(StyleStatistics())
 
 
+def _colors(canvas):
+    pixels = canvas[0].flatten(1).double()
+    return pixels.mean(1), pixels.cov(correction=0)
+
+
+# Colours well inside of [0, 1], so that none is clamped.
+PAINTING = torch.rand(1, 3, 40, 50, generator=torch.Generator().manual_seed(1)) * 0.2 + 0.4
+OTHER = PAINTING * 0.5 + 0.1
+PHOTO = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(2))
+
+
+def _recolored(*styles, **kwargs):
+    return Recolored().draw(PHOTO, styles, generator(0, "initialization"), **kwargs)
+
+
+def test_recolored_has_the_paintings_mean_and_covariance():
+    assert_close(_colors(_recolored(PAINTING)), _colors(PAINTING), rtol=0.02, atol=1e-4)
+
+
+def test_recolored_by_two_paintings_has_the_colours_of_both_together():
+    """Raw moments blend: half of each is as if the paintings hung side by side."""
+    both = torch.cat([PAINTING, OTHER], dim=3)
+    assert_close(_colors(_recolored(PAINTING, OTHER)), _colors(both), rtol=0.02, atol=1e-4)
+    assert_close(_recolored(PAINTING, OTHER, blend=[0.0, 1.0]), _recolored(OTHER))
+
+
+def test_a_strength_below_one_recolours_part_of_the_way():
+    whole = _recolored(PAINTING)
+    assert_close(_recolored(PAINTING, strength=0.25), torch.lerp(PHOTO, whole, 0.25))
+    assert_close(_recolored(PAINTING, strength=0), PHOTO, rtol=0, atol=0)
+    assert_close(_recolored(PAINTING, strength=5), whole)
+
+
+def test_recolored_needs_a_painting():
+    with pytest.raises(ConfigError, match="'recolored' needs a painting"):
+        _recolored()
+
+
 def test_a_picture_is_resampled_to_the_canvas():
     picture = torch.rand(1, 3, 64, 64)
     assert_close(_draw(Picture(), picture=picture), picture)
@@ -109,5 +148,5 @@ def test_a_picture_must_be_given_and_have_the_canvass_proportions():
 
 
 def test_the_initializations_that_ship():
-    shipped = {"content", "gaussian", "grey", "picture", "style_statistics", "uniform"}
+    shipped = {"content", "gaussian", "grey", "picture", "recolored", "style_statistics", "uniform"}
     assert shipped <= set(initializations)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, TypeAlias
 
@@ -14,6 +14,7 @@ from torch import Tensor
 from velatura.core.config import Setting
 from velatura.core.errors import ConfigError
 from velatura.core.registry import Registry
+from velatura.ops.color import recolor
 from velatura.ops.moments import covariance, raw_moments
 from velatura.ops.resize import resize
 from velatura.ops.sqrtm import matrix_sqrt
@@ -24,6 +25,7 @@ __all__ = [
     "Grey",
     "Initialization",
     "Picture",
+    "Recolored",
     "Sources",
     "StyleStatistics",
     "Uniform",
@@ -46,15 +48,39 @@ class Sources:
 
     Args:
         content: The photograph at the canvas's size, ``(B, 3, H, W)`` in [0, 1].
-        style: The painting, ``(1, 3, h, w)`` in [0, 1].
+        styles: The paintings, each ``(1, 3, h, w)`` in [0, 1].
+        blend: Weight of each painting; they sum to 1.
+        strength: How much the style counts beside the content: 0 is not at all, 1 as usual.
         picture: A picture to start from, ``(1, 3, h, w)`` in [0, 1].
         generator: Where random numbers come from.
     """
 
     content: Tensor
-    style: Tensor | None
+    styles: Sequence[Tensor]
+    blend: Sequence[float]
+    strength: float
     picture: Tensor | None
     generator: torch.Generator
+
+    def colors(self, initialization: str) -> tuple[Tensor, Tensor]:
+        """Mean ``(1, 3)`` and covariance ``(1, 3, 3)`` of the paintings' colours, blended as raw moments.
+
+        Args:
+            initialization: Whoever asks, for the message.
+
+        Raises:
+            ConfigError: There is no painting.
+        """
+        if not self.styles:
+            raise ConfigError(f"initialization {initialization!r} needs a painting, and none was given")
+        moments = [raw_moments(style.to(self.content)) for style in self.styles]
+        mean, second = (
+            torch.stack([weight * moment[i] for weight, moment in zip(self.blend, moments, strict=True)]).sum(
+                0
+            )
+            for i in (0, 1)
+        )
+        return mean, covariance(mean, second)
 
     def random(self, distribution: Callable[..., Tensor]) -> Tensor:
         """Numbers in the shape, type and place of ``content``, drawn where the generator lives.
@@ -84,17 +110,21 @@ class Initialization(ABC):
     def draw(
         self,
         content: Tensor,
-        style: Tensor | None,
+        styles: Sequence[Tensor],
         generator: torch.Generator,
         *,
+        blend: Sequence[float] | None = None,
+        strength: float = 1.0,
         picture: Tensor | None = None,
     ) -> Tensor:
         """The canvas before the first step.
 
         Args:
             content: The photograph at the canvas's size, ``(B, 3, H, W)`` in [0, 1].
-            style: The painting, ``(1, 3, h, w)`` in [0, 1].
+            styles: The paintings, each ``(1, 3, h, w)`` in [0, 1].
             generator: Where random numbers come from; one seed gives one canvas.
+            blend: Weight of each painting, summing to 1; None: all the same.
+            strength: How much the style counts beside the content: 0 is not at all, 1 as usual.
             picture: A picture to start from, ``(1, 3, h, w)`` in [0, 1].
 
         Returns:
@@ -103,7 +133,17 @@ class Initialization(ABC):
         Raises:
             ConfigError: The initialisation needs a picture that was not given.
         """
-        return self.draw_from(Sources(content=content, style=style, picture=picture, generator=generator))
+        weights = blend if blend is not None else [1 / max(1, len(styles))] * len(styles)
+        return self.draw_from(
+            Sources(
+                content=content,
+                styles=styles,
+                blend=weights,
+                strength=strength,
+                picture=picture,
+                generator=generator,
+            )
+        )
 
     @abstractmethod
     def draw_from(self, sources: Sources) -> Tensor:
@@ -192,6 +232,25 @@ class Grey(Initialization):
         return torch.full_like(sources.content, self.level)
 
 
+@initializations.register("recolored")
+@dataclass(frozen=True, kw_only=True)
+class Recolored(Initialization):
+    """The photograph in the painting's colours: those that the first steps would otherwise be spent on.
+
+    Its pixels are carried over to the painting's mean and covariance (:func:`velatura.ops.color.recolor`);
+    Gatys et al. 2017, section 5, match the painting to the photograph by such a map. A strength below 1
+    goes part of the way, so that at 0 this is the photograph.
+    """
+
+    is_random = False
+
+    def draw_from(self, sources: Sources) -> Tensor:
+        """The recoloured photograph, clamped to [0, 1]."""
+        mean, matrix = sources.colors(self.name)
+        recolored = recolor(sources.content, mean, matrix).clamp(0, 1)
+        return torch.lerp(sources.content, recolored, min(1.0, sources.strength))
+
+
 @initializations.register("style_statistics")
 @dataclass(frozen=True, kw_only=True)
 class StyleStatistics(Initialization):
@@ -202,10 +261,8 @@ class StyleStatistics(Initialization):
 
     def draw_from(self, sources: Sources) -> Tensor:
         """The coloured noise."""
-        if sources.style is None:
-            raise ConfigError("initialization 'style_statistics' needs a painting, and none was given")
-        mean, second = raw_moments(sources.style.to(sources.content))
-        root = matrix_sqrt(covariance(mean, second))  # (1, 3, 3)
+        mean, matrix = sources.colors(self.name)
+        root = matrix_sqrt(matrix)  # (1, 3, 3)
         noise = sources.random(torch.randn)
         return (root @ noise.flatten(2)).view_as(noise) + mean[:, :, None, None]
 

@@ -13,7 +13,7 @@ PICTURE = torch.linspace(1, 0, 3 * 16 * 12).reshape(1, 3, 16, 12)
 
 
 def _draw(name, seed=0, content=CONTENT):
-    return initializations[name]().draw(content, STYLE, generator(seed, "initialization"), picture=PICTURE)
+    return initializations[name]().draw(content, [STYLE], generator(seed, "initialization"), picture=PICTURE)
 
 
 @pytest.mark.parametrize("name", initializations)
@@ -41,7 +41,7 @@ def test_another_seed_draws_another_canvas_where_it_says_so(name):
 def test_the_canvas_is_new_memory(name):
     content, style, picture = CONTENT.clone(), STYLE.clone(), PICTURE.clone()
     numbers = generator(0, "initialization")
-    canvas = initializations[name]().draw(content, style, numbers, picture=picture)
+    canvas = initializations[name]().draw(content, [style], numbers, picture=picture)
     canvas.fill_(-1)
     assert_close(content, CONTENT, rtol=0, atol=0)
     assert_close(style, STYLE, rtol=0, atol=0)

@@ -242,8 +242,10 @@ class _Run:
         stylizer = self.stylizer
         canvas = stylizer.method.initialization.draw(
             self._aim(),
-            stylizer.to_device(self.styles[0]) if self.styles else None,
+            [stylizer.to_device(style) for style in self.styles],
             generator(stylizer.seed, "initialization"),
+            blend=self.blend,
+            strength=stylizer.strength,
             picture=None if self.start is None else stylizer.to_device(self.start),
         )
         return self._descent_from(canvas)

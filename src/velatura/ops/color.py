@@ -5,7 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["chroma_histogram", "luma"]
+from velatura.ops.moments import covariance, raw_moments
+from velatura.ops.sqrtm import matrix_sqrt
+
+__all__ = ["chroma_histogram", "luma", "recolor"]
 
 _LUMA = (0.299, 0.587, 0.114)
 
@@ -66,6 +69,37 @@ def chroma_histogram(image: Tensor, *, bins: int = 64, width: float = 0.02) -> T
     histogram = torch.stack(planes, dim=1)
     total = histogram.sum(dim=(1, 2, 3), keepdim=True)
     return histogram / torch.where(total > 0, total, torch.ones_like(total))
+
+
+def recolor(image: Tensor, mean: Tensor, matrix: Tensor, *, epsilon: float = 1e-5) -> Tensor:
+    r"""Carries the colours of an image over to another mean and covariance, moving them the least.
+
+    .. math:: x' = A (x - m) + m^*, \quad A = C^{-1/2} (C^{1/2} C^* C^{1/2})^{1/2} C^{-1/2}
+
+    the linear Monge-Kantorovitch map (Pitié and Kokaram 2007): of all linear maps with this result, the
+    one that changes the colours least, so that no hue turns into its opposite.
+
+    Args:
+        image: ``(B, 3, H, W)``.
+        mean: :math:`m^*`, ``(B, 3)`` or ``(1, 3)``.
+        matrix: Covariance :math:`C^*`, ``(B, 3, 3)`` or ``(1, 3, 3)``.
+        epsilon: Variance added in every direction to both, in units of the pixel range squared: what
+            does not vary (a grey image) must not be blown up.
+
+    Returns:
+        ``(B, 3, H, W)``; colours may leave [0, 1].
+
+    Raises:
+        ValueError: ``image`` has not three channels.
+    """
+    _check_rgb(image)
+    own_mean, second = raw_moments(image.double())
+    floor = epsilon * torch.eye(3, dtype=torch.float64, device=image.device)
+    root = matrix_sqrt(covariance(own_mean, second) + floor)  # (B, 3, 3)
+    inverse = torch.linalg.inv(root)
+    linear = inverse @ matrix_sqrt(root @ (matrix.double() + floor) @ root) @ inverse
+    moved: Tensor = linear @ (image.double().flatten(2) - own_mean[:, :, None]) + mean.double()[:, :, None]
+    return moved.view(image.shape).to(image.dtype)
 
 
 def _check_rgb(image: Tensor) -> None:
