@@ -143,6 +143,14 @@ def test_many_do_not_go_into_a_file(stylize_refused, photos, painting):
     assert line == f"{painting} is a file; several photographs need a folder to go to"
 
 
+def test_nor_into_a_folder_that_is_called_like_one(stylize, stylize_refused, photos, tmp_path):
+    line = stylize_refused(content=photos, output=tmp_path / "out.jpg")
+    assert line == f"{tmp_path}/out.jpg names a picture; several photographs need a folder to go to"
+    (tmp_path / "there.png").mkdir()
+    (photos / "b.png").unlink()
+    assert stylize("-q", content=photos, output=tmp_path / "there.png").status == 0
+
+
 @pytest.mark.parametrize("folder", ["/proc/done", "x" * 300])
 def test_a_folder_that_takes_no_file_is_said_once(stylize_refused, photos, tmp_path, folder):
     assert stylize_refused(content=photos, output=tmp_path / folder).startswith("cannot write '")

@@ -163,7 +163,11 @@ def test_other_errors_of_torch_are_not_taken_for_it(job, monkeypatch):
         ({"optimizer.lr": 0}, "^optimizer.lr: input should be greater than 0, not 0$"),
         ({"pyramid.steps": []}, "^pyramid.steps: tuple should have at least 1 item"),
         ({"mask": "face.png"}, "^unknown setting 'mask'"),
-        ({"terms.sky.weight": 1}, "^setting 'terms.sky.loss' is missing$"),
+        ({"terms.edges.weight": 1}, "^setting 'terms.edges.loss' is missing$"),
+        (
+            {"terms.styl.weight": 1},
+            r"^terms has no 'styl' yet; did you mean 'style'\? \(a new one needs loss, of\)$",
+        ),
     ],
 )
 def test_an_unknown_name_or_value_is_answered_before_any_picture_is_read(changes, complaint):

@@ -80,6 +80,11 @@ def test_groups_and_mappings_of_groups_become_configs():
     assert made.layers == {"sky": Layer(opacity=1.0, colors=(1, 2))}
 
 
+def test_a_new_group_may_have_a_name_like_another_s():
+    made = build(Painting, {**PLAIN, "layers": {"sky": {"opacity": 1}, "sky2": {"opacity": 0.5}}})
+    assert list(made.layers) == ["sky", "sky2"]
+
+
 def test_finished_configs_are_taken_as_they_are():
     ground, sky, brush = Layer(opacity=0.1), Layer(opacity=0.2), Flat(angle=7)
     made = build(Painting, {"title": "Sea", "brush": brush, "ground": ground, "layers": {"sky": sky}})
@@ -127,6 +132,11 @@ def test_a_whole_number_serves_as_a_float_and_none_where_it_is_allowed():
         ),
         ({"shares": {"ochre": -1}}, r"^shares.ochre: input should be greater than or equal to 0, not -1$"),
         ({"finish": "satin"}, r"^finish: input should be 'matt' or 'gloss', not 'satin'$"),
+        ({"finish": "glos"}, r"^finish: input should be .*, not 'glos'; did you mean 'gloss'\?$"),
+        (
+            {"layers": {"sky": {"opacity": 1}, "sk": {"colors": [2]}}},
+            r"^layers has no 'sk' yet; did you mean 'sky'\? \(a new one needs opacity\)$",
+        ),
     ],
 )
 def test_what_does_not_fit_is_one_line_with_its_path(change, complaint):

@@ -36,6 +36,14 @@ def test_what_looks_like_a_path_is_no_name(text):
         resolve(text)
 
 
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_a_file_named_like_no_weights_is_one_s_own(tmp_path, monkeypatch, kind):
+    monkeypatch.chdir(tmp_path)
+    touched(tmp_path, "mine") if kind == "file" else (tmp_path / "mine").mkdir()
+    with pytest.raises(ConfigError, match=r"^no weights are named 'mine'; for that file, say \./mine$"):
+        resolve("mine")
+
+
 def test_a_folder_is_no_weights_file(tmp_path):
     with pytest.raises(WeightsError, match=r"no weights file .*; it is a folder"):
         resolve(tmp_path)

@@ -115,6 +115,8 @@ def _check_batch(jobs: Sequence[StylizeJob]) -> None:
     folder = Path(jobs[0].output).parent
     if os.path.isfile(folder):  # noqa: PTH113 - Path.is_file raises where a name is too long
         raise ConfigError(f"{folder} is a file; several photographs need a folder to go to")
+    if folder.suffix.lower() in WRITABLE and not os.path.isdir(folder):  # noqa: PTH112 - likewise
+        raise ConfigError(f"{folder} names a picture; several photographs need a folder to go to")
     for name in _FOR_ONE_PICTURE:
         if getattr(saving, name) is not None:
             raise ConfigError(f"--{name} names one file and cannot go with several photographs")

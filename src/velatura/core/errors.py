@@ -16,6 +16,7 @@ __all__ = [
     "OutputError",
     "VelaturaError",
     "WeightsError",
+    "nearest_hint",
     "unknown_name",
 ]
 
@@ -56,6 +57,10 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> ConfigError:
         An error to raise: ``unknown loss 'grm'; did you mean 'gram'? (known: content, gram)``.
     """
     names = sorted(known)
-    nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-    return ConfigError(f"unknown {kind} {name!r}{hint} (known: {', '.join(names)})")
+    return ConfigError(f"unknown {kind} {name!r}{nearest_hint(name, names)} (known: {', '.join(names)})")
+
+
+def nearest_hint(name: str, known: Iterable[str]) -> str:
+    """``; did you mean 'gram'?`` for the end of a clause, or nothing where no name is near."""
+    nearest = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {nearest[0]!r}?" if nearest else ""

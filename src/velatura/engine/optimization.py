@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from annotated_types import Gt
+from annotated_types import Interval
 from torch import Tensor
 
 from velatura.backbones import Backbone, BackboneConfig
@@ -45,7 +45,9 @@ class Optimization:
         default_factory=Iterates
     )
     style_scale: Annotated[
-        float, Gt(0), Setting("Longer edge of the painting over that of the canvas: larger strokes above 1")
+        float,
+        Interval(gt=0, le=16),
+        Setting("Longer edge of the painting over that of the canvas: larger strokes above 1"),
     ] = 1.0
 
 

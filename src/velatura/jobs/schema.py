@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import re
 import tomllib
 import typing
 from collections.abc import Iterable, Mapping
@@ -18,7 +19,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from velatura.core.config import Idle, PartOf, Setting, annotations_of, idle_settings, marks_of, without_idle
-from velatura.core.errors import ConfigError, unknown_name
+from velatura.core.errors import ConfigError, nearest_hint, unknown_name
 
 __all__ = ["assign", "build", "help_of", "parse_assignment"]
 
@@ -86,7 +87,10 @@ def _value(annotation: Any, value: Any, at: str) -> Any:
     if part is not None:
         return _part(part, value, at)
     if held is not None:
-        return {key: _config(held, item, _join(at, key)) for key, item in _table(value, at).items()}
+        table = _table(value, at)
+        for key, item in table.items():
+            _check_new_name(held, key, item, [name for name in table if name != key], at)
+        return {key: _config(held, item, _join(at, key)) for key, item in table.items()}
     if isinstance(bare, type) and dataclasses.is_dataclass(bare):
         return _config(bare, value, at)
     try:
@@ -95,7 +99,17 @@ def _value(annotation: Any, value: Any, at: str) -> Any:
         first = error.errors()[0]
         inside = "".join(f".{step}" for step in first["loc"])
         message = first["msg"][0].lower() + first["msg"][1:]
-        raise ConfigError(f"{at}{inside}: {message}, not {first['input']!r}") from None
+        # Of the choices of a Literal, pydantic gives no more than a text: 'max', 'average' or 'l2'.
+        choices = re.findall("'([^']*)'", first.get("ctx", {}).get("expected", ""))
+        hint = nearest_hint(str(first["input"]), choices)
+        raise ConfigError(f"{at}{inside}: {message}, not {first['input']!r}{hint}") from None
+
+
+def _check_new_name(config_class: type, name: str, value: Any, others: list[str], at: str) -> None:
+    """Answers a slip in a name with the nearest, where what it names would be new and is not whole."""
+    hint, needed = nearest_hint(name, others), _required(config_class)
+    if hint and isinstance(value, Mapping) and not set(needed) <= value.keys():
+        raise ConfigError(f"{at} has no {name!r} yet{hint} (a new one needs {', '.join(needed)})")
 
 
 def _config(config_class: type[T], value: Any, at: str) -> T:

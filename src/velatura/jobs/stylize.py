@@ -19,7 +19,7 @@ from velatura.core.errors import Cancelled, ConfigError, VelaturaError
 from velatura.core.progress import OnProgress, never, silent
 from velatura.engine.optimization import Checkpoints, Optimization, OptimizationStylizer
 from velatura.engine.precision import PrecisionName, choose_device, choose_precision, computing_threads
-from velatura.imaging import Picture, read_picture
+from velatura.imaging import MAX_PIXELS, Picture, read_picture
 from velatura.initializations import Picture as StartPicture
 from velatura.jobs.record import machine_record
 from velatura.jobs.result import Result
@@ -55,7 +55,8 @@ class Stylization:
     seed: Annotated[int, Interval(ge=0, lt=2**63), Setting("Seed of everything that is drawn")] = 0
     device: Annotated[str, Setting("auto, cpu, cuda, cuda:N, mps or xpu")] = "auto"
     precision: Annotated[PrecisionName, Setting("What the network computes in")] = "auto"
-    threads: Annotated[int | None, Ge(1), Setting("Processor threads; unset: all")] = None
+    # Torch ends the process where the system gives it no more.
+    threads: Annotated[int | None, Interval(ge=1, le=1024), Setting("Processor threads; unset: all")] = None
 
     def __post_init__(self) -> None:
         if self.upsample and self.size is not None:
@@ -139,7 +140,14 @@ def _notes(how: Stylization, pictures: Sequence[Picture]) -> Iterator[str]:
 def _result_size(content: Picture, how: Stylization) -> tuple[int, int]:
     own = max(content.height, content.width)
     long_edge = min(own, how.working_size) if how.size is None else how.size
-    return fit(content.height, content.width, long_edge)
+    height, width = fit(content.height, content.width, long_edge)
+    # Said before the small scales are painted, not when the last one finds no room.
+    if height * width > MAX_PIXELS:
+        raise ConfigError(
+            f"a size of {long_edge} makes {width}x{height} pixels, more than the limit of "
+            f"{MAX_PIXELS / 1e6:g} megapixels; choose a smaller one"
+        )
+    return height, width
 
 
 def stylize_pictures(

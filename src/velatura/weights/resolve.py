@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from velatura.core.errors import WeightsError, unknown_name
+from velatura.core.errors import ConfigError, WeightsError, unknown_name
 from velatura.weights.catalogue import catalogue
 from velatura.weights.places import by_hand, cache_folder, find, kept_names
 
@@ -45,6 +45,8 @@ def resolve(
     if found is not None:
         return found.path
     if name_or_path not in catalogue():
+        if os.path.exists(name_or_path):  # noqa: PTH110 - Path.exists raises where a name is too long
+            raise ConfigError(f"no weights are named {name_or_path!r}; for that file, say ./{name_or_path}")
         raise unknown_name("weights", name_or_path, (*catalogue(), *kept_names()))
     entry = catalogue()[name_or_path]
     if entry.shipped:
