@@ -107,6 +107,10 @@ class Pool(nn.Module):
         self.ceil_mode = ceil_mode
         self.gain = _POOLING_GAIN[kind] if rescale else 1.0
 
+    def extra_repr(self) -> str:
+        """Its settings."""
+        return f"{self.kind}, size={self.size}, stride={self.stride}, gain={self.gain}"
+
     def forward(self, features: Tensor) -> Tensor:
         """``(B, C, H, W)`` to ``(B, C, H / stride, W / stride)``."""
         if self.kind == "max":

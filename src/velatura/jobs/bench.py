@@ -101,7 +101,7 @@ def _step_figures(name: str, size: int, repeats: int, device: torch.device, rate
     operations = 2 * convolution_operations(backbone, size)  # forward, and back to the picture
     ours = {}
     for wanted in ("float32", "auto"):
-        precision = choose_precision(wanted, device)
+        precision = choose_precision(wanted, device, backbone)
         if wanted == "float32" or precision.dtype != torch.float32:
             ours[precision] = our_step(backbone, picture, precision)
     seconds = median_seconds([plain, *ours.values()], repeats, device)
