@@ -20,6 +20,7 @@ def frozen_calls(monkeypatch):
         calls.append(kernel)
         return real(features, kernel, **options)
 
+    monkeypatch.setattr(convolution, "_SMALLEST", 0)
     real = convolution.frozen_convolution
     monkeypatch.setattr(convolution, "frozen_convolution", watched)
     return calls
@@ -117,7 +118,7 @@ def test_the_kernel_is_prepared_once(frozen_calls):
         "layout",
     ],
 )
-def test_weights_that_changed_are_prepared_anew(change):
+def test_weights_that_changed_are_prepared_anew(frozen_calls, change):
     ours, theirs = pair()
     ours.requires_grad_(False)
     ours(features())
@@ -127,9 +128,18 @@ def test_weights_that_changed_are_prepared_anew(change):
     theirs.load_state_dict(ours.state_dict())
     image = features(ours.weight.dtype)
     assert_close(ours(image), theirs(image))
+    assert len(frozen_calls) == 2
 
 
-def test_a_copy_has_weights_of_its_own():
+def test_a_small_map_goes_the_plain_way(frozen_calls, monkeypatch):
+    monkeypatch.setattr(convolution, "_SMALLEST", features().numel() + 1)
+    ours, theirs = pair()
+    ours.requires_grad_(False)
+    assert_close(ours(features()), theirs(features()))
+    assert not frozen_calls
+
+
+def test_a_copy_has_weights_of_its_own(frozen_calls):
     ours, _ = pair()
     ours.requires_grad_(False)
     before = ours(features())
@@ -140,7 +150,7 @@ def test_a_copy_has_weights_of_its_own():
     assert_close(other(features()), other.bias[None, :, None, None].expand_as(before))
 
 
-def test_the_state_holds_nothing_else():
+def test_the_state_holds_nothing_else(frozen_calls):
     ours, theirs = pair()
     ours.requires_grad_(False)
     ours(features())

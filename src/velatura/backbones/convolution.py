@@ -10,14 +10,17 @@ from velatura.ops.convolution import FrozenKernel, frozen_convolution
 
 __all__ = ["Convolution"]
 
+# Below so many numbers in a map, what a function written in Python costs is more than what it saves.
+_SMALLEST = 2**17
+
 
 class Convolution(nn.Conv2d):
     """A 3x3 convolution that is faster once it is frozen.
 
-    It is a ``torch.nn.Conv2d`` in everything but speed. On a CPU, in channels_last, where neither weight nor
-    bias asks for a gradient, it goes by :func:`velatura.ops.convolution.frozen_convolution`. What is
-    prepared follows every change of the weight but one that goes behind PyTorch's back
-    (``weight.data.mul_(2)``).
+    It is a ``torch.nn.Conv2d`` in everything but speed. A large map on a CPU, in channels_last, of a layer of
+    which neither weight nor bias asks for a gradient, goes by
+    :func:`velatura.ops.convolution.frozen_convolution`. What is prepared follows every change of the
+    weight but one that goes behind PyTorch's back (``weight.data.mul_(2)``).
 
     Args:
         channels_in: Channels of the map below.
@@ -64,6 +67,7 @@ def _suits(features: Tensor) -> bool:
         features.device.type == "cpu"
         and not torch.is_autocast_enabled("cpu")
         and features.is_contiguous(memory_format=torch.channels_last)
+        and features.numel() >= _SMALLEST
     )
 
 
