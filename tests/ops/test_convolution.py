@@ -38,6 +38,7 @@ def test_value_and_gradient_are_those_of_autograd(border, rectify, size, biased)
     out = frozen_convolution(features, kernel, border=border, rectify=rectify)
     expected = autograd(features, kernel, border, rectify)
     assert_close(out, expected, rtol=0, atol=1e-10)
+    assert out.is_contiguous(memory_format=torch.channels_last)
     gradient = random(*out.shape, seed=3)
     assert_close(
         torch.autograd.grad(out, features, gradient),

@@ -82,7 +82,7 @@ class _FrozenConvolution(torch.autograd.Function):
         if _pays(features, kernel.weight):
             out = winograd_convolution(
                 features, kernel.winograd_forward, bias=bias, border=border, rectify=rectify
-            )
+            ).contiguous(memory_format=torch.channels_last)
         else:
             zeros = border == "zeros"
             padded = features if zeros else functional.pad(features, (1, 1, 1, 1), mode=border)

@@ -54,7 +54,7 @@ _PLACES = _WINDOW**2
 # What is added at this place, the second of both axes, is added to all sixteen outputs: the second
 # column of the output's transform is all ones.
 _EVERYWHERE = _WINDOW + 1
-# Tiles that are transformed together. Fewer make thin matrix products, more leave the cache.
+# Tiles that each thread transforms together. Fewer make thin matrix products, more leave the cache.
 _TILES_AT_ONCE = 128
 
 
@@ -104,39 +104,47 @@ def winograd_convolution(
         active: ``(B, C_in, H, W)``: features count only where this is above 0. None: everywhere.
 
     Returns:
-        ``(B, C_out, H + 2 margin - 2, W + 2 margin - 2)``, in channels_last.
+        ``(B, C_out, H + 2 margin - 2, W + 2 margin - 2)``, in channels_last; where height or width is no
+        multiple of 4, a part of a larger map.
     """
     assert margin == 1 or border == "zeros"
     batch, _, height, width = features.shape
-    out = features.new_empty((batch, height + 2 * margin - 2, width + 2 * margin - 2, kernel.shape[2]))
+    rows, columns = height + 2 * margin - 2, width + 2 * margin - 2
+    whole = (-(-rows // _TILE) * _TILE, -(-columns // _TILE) * _TILE)
+    out = features.new_empty((batch, *whole, kernel.shape[2]))
     maps, masks = _channels_last(features), None if active is None else _channels_last(active)
     for index in range(batch):
         strips = _Strips(maps[index], None if masks is None else masks[index], border, margin)
         _convolve(strips, kernel, bias, out[index], rectify=rectify)
-    return out.permute(0, 3, 1, 2)
+    return out[:, :rows, :columns].permute(0, 3, 1, 2)
 
 
 def _channels_last(features: Tensor) -> Tensor:
     return features.permute(0, 2, 3, 1)
 
 
-def _convolve(
-    strips: _Strips, kernel: Tensor, bias: Tensor | None, out: Tensor, *, rectify: bool
-) -> None:  # out: (H, W, C_out)
-    """Strip by strip, so that what is between the transforms stays in the cache."""
-    rows, columns, channels_out = out.shape
-    across = -(-columns // _TILE)
-    most = max(1, _TILES_AT_ONCE // across)
+def _convolve(strips: _Strips, kernel: Tensor, bias: Tensor | None, out: Tensor, *, rectify: bool) -> None:
+    """Strip by strip, so that what is between the transforms stays in the cache.
+
+    Args:
+        strips: The map.
+        kernel: ``(36, C_in, C_out)``.
+        bias: ``(C_out,)``, or none.
+        out: ``(H, W, C_out)``, whole tiles, to be filled in.
+        rectify: Set what is below 0 to 0.
+    """
+    down, across, channels_out = out.shape[0] // _TILE, out.shape[1] // _TILE, out.shape[2]
+    most = max(1, _TILES_AT_ONCE * torch.get_num_threads() // across)
     to_places, to_outputs = _squares(out.dtype, out.device)
     room = most * across
     places_in = out.new_empty(_PLACES * room * kernel.shape[1])
     places_out = out.new_empty(_PLACES * room * channels_out)
     tiles_out = out.new_empty(_TILE**2 * room * channels_out)
     strips.make_room(most, across)
-    for first in range(0, rows, most * _TILE):
-        down = min(most, -(-(rows - first) // _TILE))
-        tiles = down * across
-        windows = strips.windows(first, down)
+    for first in range(0, down, most):
+        rows = min(most, down - first)
+        tiles = rows * across
+        windows = strips.windows(first * _TILE, rows)
         inputs = places_in[: windows.numel()].view(_PLACES, -1)
         torch.mm(to_places, windows, out=inputs)
         products = places_out[: _PLACES * tiles * channels_out].view(_PLACES, tiles, channels_out)
@@ -145,8 +153,12 @@ def _convolve(
             products[_EVERYWHERE].add_(bias)
         outputs = tiles_out[: _TILE**2 * tiles * channels_out].view(_TILE**2, -1)
         torch.mm(to_outputs, products.view(_PLACES, -1), out=outputs)
-        shape = (_TILE, _TILE, down, across, channels_out)
-        _lay(outputs.view(shape).permute(2, 0, 3, 1, 4), out[first : first + down * _TILE], rectify=rectify)
+        ours = outputs.view(_TILE, _TILE, rows, across, channels_out).permute(2, 0, 3, 1, 4)
+        theirs = out[first * _TILE :][: rows * _TILE].view(ours.shape)
+        if rectify:
+            torch.clamp_min(ours, 0, out=theirs)
+        else:
+            theirs.copy_(ours)
 
 
 @cache
@@ -154,19 +166,6 @@ def _squares(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
     """The transforms of a tile along both axes at once, ``(36, 36)`` and ``(16, 36)``."""
     places, outputs = (torch.tensor(rows, dtype=dtype, device=device) for rows in (_INPUT, _OUTPUT))
     return torch.kron(places, places), torch.kron(outputs, outputs)
-
-
-def _lay(tiles: Tensor, out: Tensor, *, rectify: bool) -> None:
-    """Lays tiles ``(down, 4, across, 4, C)`` side by side into ``(H, W, C)``, cut off at its edges."""
-    down, _, across, _, channels = tiles.shape
-    if out.shape[:2] == (down * _TILE, across * _TILE):
-        out = out.view(down, _TILE, across, _TILE, channels)
-    else:
-        tiles = tiles.reshape(down * _TILE, across * _TILE, channels)[: out.shape[0], : out.shape[1]]
-    if rectify:
-        torch.clamp_min(tiles, 0, out=out)
-    else:
-        out.copy_(tiles)
 
 
 class _Strips:
