@@ -5,7 +5,9 @@ import contextlib
 import pytest
 import torch
 
+from velatura.backbones import BackboneConfig, build_backbone
 from velatura.core.errors import ConfigError
+from velatura.engine import precision
 from velatura.engine.precision import (
     Precision,
     choose_device,
@@ -76,29 +78,66 @@ def test_a_number_beyond_the_last_is_refused(machine, name, last):
         choose_device(name)
 
 
-@pytest.mark.parametrize(
-    ("able", "dtype"),
-    [
-        ({"avx512_bf16": True, "amx_bf16": False}, torch.bfloat16),
-        ({"avx512_bf16": False, "amx_bf16": True}, torch.bfloat16),
-        ({"avx512_bf16": False, "amx_bf16": False, "avx512_f": True}, torch.float32),
-        ({"neon": True}, torch.float32),
-    ],
-)
-def test_auto_takes_what_the_processor_multiplies_itself(monkeypatch, able, dtype):
+@pytest.fixture(scope="module")
+def network():
+    return build_backbone(BackboneConfig(weights="random"))
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """Pretends that bfloat16 was measured to be faster or not; returns the networks it was asked of."""
+
+    def pretend(faster):
+        asked = []
+        monkeypatch.setattr(precision, "bfloat16_wins", lambda network: asked.append(network) or faster)
+        return asked
+
+    return pretend
+
+
+@pytest.mark.parametrize("able", [{"avx512_bf16": True}, {"avx512_bf16": False, "amx_bf16": True}])
+@pytest.mark.parametrize(("faster", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_auto_takes_what_was_measured_to_be_faster(monkeypatch, measured, network, able, faster, dtype):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
-    assert choose_precision("auto", CPU) == Precision(dtype, torch.channels_last)
-    assert choose_precision("float32", CPU).dtype == torch.float32
-    assert choose_precision("bfloat16", CPU).dtype == torch.bfloat16
+    asked = measured(faster)
+    assert choose_precision("auto", CPU, network) == Precision(dtype, torch.channels_last)
+    assert asked == [network]
 
 
-def test_auto_is_float32_where_torch_cannot_tell(monkeypatch):
+@pytest.mark.parametrize(
+    "able", [{"avx512_bf16": False, "amx_bf16": False, "avx512_f": True}, {"neon": True}]
+)
+def test_auto_does_not_measure_what_the_processor_cannot(monkeypatch, measured, network, able):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
+    asked = measured(True)
+    assert choose_precision("auto", CPU, network).dtype == torch.float32
+    assert not asked
+
+
+def test_auto_is_float32_where_torch_cannot_tell(monkeypatch, measured, network):
     monkeypatch.delattr(torch.cpu, "get_capabilities")
-    assert choose_precision("auto", CPU).dtype == torch.float32
+    measured(True)
+    assert choose_precision("auto", CPU, network).dtype == torch.float32
+
+
+@pytest.mark.parametrize("name", ["float32", "bfloat16"])
+def test_what_is_asked_for_is_not_measured(measured, network, name):
+    asked = measured(name == "float32")
+    chosen = choose_precision(name, CPU, network)
+    assert chosen.dtype == getattr(torch, name)
+    assert chosen.name == name
+    assert not asked
+
+
+def test_the_network_is_laid_out_as_it_is_measured_and_used():
+    network = build_backbone(BackboneConfig(weights="random"))
+    choose_precision("float32", CPU, network)
+    weights = [parameter for parameter in network.parameters() if parameter.dim() == 4]
+    assert all(weight.is_contiguous(memory_format=torch.channels_last) for weight in weights)
 
 
 @pytest.mark.parametrize(("native", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])
-def test_auto_on_cuda_asks_the_card_itself(monkeypatch, native, dtype):
+def test_auto_on_cuda_asks_the_card_itself(monkeypatch, measured, network, native, dtype):
     asked = []
 
     @contextlib.contextmanager
@@ -110,23 +149,25 @@ def test_auto_on_cuda_asks_the_card_itself(monkeypatch, native, dtype):
     monkeypatch.setattr(
         torch.cuda, "is_bf16_supported", lambda including_emulation: native or including_emulation
     )
+    not_measured = measured(not native)
     second = torch.device("cuda:1")
-    assert choose_precision("auto", second) == Precision(dtype, torch.channels_last)
+    assert choose_precision("auto", second, network) == Precision(dtype, torch.channels_last)
     assert asked == [second]
-    assert choose_precision("bfloat16", CUDA).dtype == torch.bfloat16
+    assert choose_precision("bfloat16", CUDA, network).dtype == torch.bfloat16
+    assert not not_measured
 
 
-def test_mps_computes_in_contiguous_float32():
-    assert choose_precision("auto", MPS) == Precision(torch.float32, torch.contiguous_format)
+def test_mps_computes_in_contiguous_float32(network):
+    assert choose_precision("auto", MPS, network) == Precision(torch.float32, torch.contiguous_format)
     with pytest.raises(
         ConfigError, match="precision 'bfloat16' is not available on mps; choose float32 or auto"
     ):
-        choose_precision("bfloat16", MPS)
+        choose_precision("bfloat16", MPS, network)
 
 
-def test_xpu_computes_in_float32_unless_asked():
-    assert choose_precision("auto", XPU).dtype == torch.float32
-    assert choose_precision("bfloat16", XPU).dtype == torch.bfloat16
+def test_xpu_computes_in_float32_unless_asked(network):
+    assert choose_precision("auto", XPU, network).dtype == torch.float32
+    assert choose_precision("bfloat16", XPU, network).dtype == torch.bfloat16
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -159,6 +200,6 @@ def test_threads_are_restored():
 def test_a_real_card_is_found():
     device = choose_device("auto")
     assert device.type == "cuda"
-    with choose_precision("auto", device).autocast(device):
-        convolution = torch.nn.Conv2d(3, 2, 3).to(device)
+    convolution = torch.nn.Conv2d(3, 2, 3).to(device)
+    with choose_precision("auto", device, convolution).autocast(device):
         assert convolution(torch.rand(1, 3, 8, 8, device=device)).isfinite().all()

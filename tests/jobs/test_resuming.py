@@ -81,3 +81,22 @@ def test_a_checkpoint_of_another_photo_is_refused(job, painting, tmp_path):
 def test_resuming_from_nothing_is_one_line(job, tmp_path):
     with pytest.raises(ConfigError, match="there is no checkpoint"):
         run(job(saving={"resume": str(tmp_path / "none.safetensors")}))
+
+
+def test_a_resumed_run_goes_on_in_the_precision_it_was_begun_in(job, tmp_path, monkeypatch):
+    """Even where the measurement would now say otherwise, as on a machine that has become busy."""
+    changes = {"pyramid.steps": [4]}
+    checkpoint = str(tmp_path / "run.safetensors")
+    begun = run(job(changes=changes, precision="bfloat16", output="unbroken.png"))
+    monkeypatch.setattr("velatura.engine.precision.bfloat16_wins", lambda network: True)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    saving = {"checkpoint": checkpoint}
+    run(job(changes=changes, saving=saving, precision="auto"), cancelled=after(2))
+    monkeypatch.setattr("velatura.engine.precision.bfloat16_wins", lambda network: False)
+    resumed = run(job(changes=changes, saving={"resume": checkpoint}, precision="auto"))
+    assert resumed.record["machine"]["precision"] == "bfloat16"
+    assert torch.equal(resumed.picture.pixels, begun.picture.pixels)
+
+
+def test_the_record_says_what_was_computed_in(job):
+    assert run(job()).record["machine"]["precision"] == "float32"

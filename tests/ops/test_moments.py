@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch.autograd import gradcheck, gradgradcheck
 from torch.testing import assert_close
 
-from velatura.ops.moments import channel_moments, covariance, deviation, raw_moments
+from velatura.ops.moments import channel_moments, covariance, deviation, moments_distance, raw_moments
 
 WORKED = torch.tensor([[1.0, 2.0], [3.0, -1.0]]).reshape(1, 2, 1, 2)
 
@@ -115,3 +115,46 @@ def test_features_of_another_shape():
         raw_moments(torch.zeros(4))
     with pytest.raises(ValueError, match="resize it to the layer"):
         raw_moments(WORKED, torch.ones(1, 1, 2, 2))
+
+
+def test_a_distance_worked_by_hand():
+    """Means (1.5, 1) from (1, 1), covariance [[0.25, -1], [-1, 4]] from [[1, 0], [0, 0]]."""
+    wanted = torch.tensor([[[1.0, 0.0], [0.0, 0.0]]])
+    distance = moments_distance(WORKED, torch.ones(1, 2), wanted, mean_weight=3.0)
+    assert_close(distance, torch.tensor([3 * 0.25 + 18.5625]))
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("targets", [1, 2])
+def test_the_distance_and_its_gradient_are_those_of_its_parts(memory_format, targets):
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(2, 3, 4, 5, generator=generator, dtype=torch.float64)
+    features = features.contiguous(memory_format=memory_format).requires_grad_()
+    wanted_mean = torch.randn(targets, 3, generator=generator, dtype=torch.float64)
+    root = torch.randn(targets, 3, 3, generator=generator, dtype=torch.float64)
+    wanted = root @ root.mT
+    mean, second = raw_moments(features)
+    expected = 0.7 * (mean - wanted_mean).square().sum(1)
+    expected = expected + (covariance(mean, second) - wanted).square().sum((1, 2))
+    found = moments_distance(features, wanted_mean, wanted, mean_weight=0.7)
+    assert_close(found, expected)
+    weights = torch.tensor([2.0, -0.5], dtype=torch.float64)
+    (ours,) = torch.autograd.grad(found, features, weights)
+    (theirs,) = torch.autograd.grad(expected, features, weights)
+    assert_close(ours, theirs)
+    assert ours.is_contiguous(memory_format=memory_format)
+    assert gradcheck(lambda f: moments_distance(f, wanted_mean, wanted, mean_weight=0.7), (features,))
+
+
+def test_the_distance_of_half_precision_is_taken_in_float32():
+    features = torch.randn(1, 4, 32, 32).bfloat16().requires_grad_()
+    mean, wanted = torch.zeros(1, 4), torch.eye(4)[None]
+    with torch.autocast("cpu", torch.bfloat16):
+        found = moments_distance(features, mean, wanted, mean_weight=1.0)
+    wide = features.detach().float().requires_grad_()
+    expected = moments_distance(wide, mean, wanted, mean_weight=1.0)
+    assert found.dtype == torch.float32
+    assert_close(found, expected)
+    (ours,), (theirs,) = torch.autograd.grad(found, features), torch.autograd.grad(expected, wide)
+    assert ours.dtype == torch.bfloat16
+    assert_close(ours, theirs.bfloat16())

@@ -57,6 +57,9 @@ class Preprocessing(nn.Module):
         super().__init__()
         self.register_buffer("matrix", matrix.reshape(3, 3).clone(), persistent=False)
         self.register_buffer("offset", offset.reshape(3).clone(), persistent=False)
+        # A scale for each channel takes a quarter of the time of a product with a matrix.
+        own = self.matrix
+        self._scales = not own.is_meta and torch.equal(own, torch.diag(own.diagonal()))
 
     @classmethod
     def torchvision(cls) -> Preprocessing:
@@ -71,12 +74,19 @@ class Preprocessing(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """The network's input, ``(B, 3, H, W)``, from an image ``(B, 3, H, W)`` in [0, 1]."""
-        weight, offset = self.matrix[:, :, None, None].to(image.dtype), self.offset.to(image.dtype)
+        matrix, offset = self.matrix.to(image.dtype), self.offset.to(image.dtype)
+        if self._scales:
+            return torch.addcmul(_per_channel(offset), image, _per_channel(matrix.diagonal()))
+        weight = matrix[:, :, None, None]
         if not torch.amp.is_autocast_available(image.device.type):
             return functional.conv2d(image, weight, offset)
         # Not under autocast: rounding the pixels as well raises bfloat16's error by half.
         with torch.autocast(image.device.type, enabled=False):
             return functional.conv2d(image, weight, offset)
+
+
+def _per_channel(values: Tensor) -> Tensor:
+    return values[None, :, None, None]
 
 
 class Pool(nn.Module):
@@ -106,6 +116,10 @@ class Pool(nn.Module):
         self.kind, self.size, self.stride, self.padding = kind, size, stride, padding
         self.ceil_mode = ceil_mode
         self.gain = _POOLING_GAIN[kind] if rescale else 1.0
+
+    def extra_repr(self) -> str:
+        """Its settings."""
+        return f"{self.kind}, size={self.size}, stride={self.stride}, gain={self.gain}"
 
     def forward(self, features: Tensor) -> Tensor:
         """``(B, C, H, W)`` to ``(B, C, H / stride, W / stride)``."""

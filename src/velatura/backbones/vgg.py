@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from velatura.backbones.base import Backbone, Padding, Pool, Pooling, Preprocessing, backbones
+from velatura.backbones.convolution import Convolution
 from velatura.backbones.geometry import layer_shape, windows_of
 from velatura.backbones.loading import check_first_key, preprocessing_of, set_weights, source_of
 from velatura.core.vgg_layout import vgg_layers
@@ -64,7 +65,7 @@ class VGG(Backbone):
         channels = 3
         for name in self.names:
             if name.startswith("conv"):
-                self.features.append(nn.Conv2d(channels, widths[name], 3, padding=1, padding_mode=padding))
+                self.features.append(Convolution(channels, widths[name], padding_mode=padding))
                 channels = widths[name]
             elif name.startswith("norm"):
                 self.features.append(nn.BatchNorm2d(channels))
@@ -77,14 +78,23 @@ class VGG(Backbone):
 
     def _maps(self, inputs: Tensor, wanted: Collection[str]) -> Iterator[tuple[str, Tensor]]:
         features, below = inputs, ""
-        for name, module in zip(self.names, self.features, strict=True):
-            if isinstance(module, nn.ReLU):
-                # In place, unless the map before it was asked for and would be lost.
-                features = functional.relu(features, inplace=below not in wanted)
+        for name, module, above in zip(self.names, self.features, (*self.names[1:], ""), strict=True):
+            if isinstance(module, Convolution):
+                # The rectifier goes with it, unless the map between them was asked for.
+                features = module(features, rectify=above.startswith("relu") and name not in wanted)
+            elif isinstance(module, nn.ReLU):
+                features = self._rectified(features, below, wanted)
             else:
                 features = module(features)
             yield name, features
             below = name
+
+    @staticmethod
+    def _rectified(features: Tensor, below: str, wanted: Collection[str]) -> Tensor:
+        if below in wanted:
+            # Not in place: the map that was asked for would be lost.
+            return functional.relu(features)
+        return features if below.startswith("conv") else functional.relu(features, inplace=True)
 
 
 def _widths(layout: tuple[str, ...], weights: Weights | None, published: Sequence[int]) -> dict[str, int]:

@@ -18,6 +18,7 @@ from typer.main import get_command
 from velatura._version import __version__
 from velatura.cli.help import App
 from velatura.core.errors import Cancelled, ConfigError, ImageError, OutputError, VelaturaError, WeightsError
+from velatura.core.memory import keep_freed_memory
 
 __all__ = ["main"]
 
@@ -113,6 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     # Read when torch is first imported. By default a thread that waits for its fellows spins; with one
     # other busy process on the machine that made a step 16 times as slow (2 cores, 128 pixels).
     os.environ.setdefault("GOMP_SPINCOUNT", "30000")
+    keep_freed_memory()
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     sys.exit(_run([word for word in words if word != "--debug"], debug=debug))

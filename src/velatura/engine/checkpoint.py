@@ -14,7 +14,7 @@ from torch import Tensor
 from velatura.core.errors import ConfigError
 from velatura.core.files import atomic_path
 
-__all__ = ["read_checkpoint", "read_tensors", "write_checkpoint", "write_tensors"]
+__all__ = ["checkpointed_run", "read_checkpoint", "read_tensors", "write_checkpoint", "write_tensors"]
 
 _KEY = "velatura.checkpoint"
 
@@ -47,9 +47,7 @@ def read_checkpoint(path: Path, *, of: Mapping[str, Any]) -> tuple[dict[str, Ten
         ConfigError: The file is missing, broken, no checkpoint, or one of another run.
     """
     tensors, metadata = read_tensors(path)
-    if _KEY not in metadata:
-        raise ConfigError(f"cannot resume: {path} is no checkpoint of a stylization")
-    record = json.loads(metadata[_KEY])
+    record = _record(path, metadata)
     ours = json.loads(json.dumps(of))
     if differing := _differing(ours, record.pop("fingerprint")):
         raise ConfigError(
@@ -57,6 +55,23 @@ def read_checkpoint(path: Path, *, of: Mapping[str, Any]) -> tuple[dict[str, Ten
             "give the settings and pictures of that run, or start anew"
         )
     return tensors, record
+
+
+def checkpointed_run(path: Path) -> dict[str, Any]:
+    """What makes the run that a checkpoint is of the one that it is: what it was written with.
+
+    Raises:
+        ConfigError: The file is missing, broken or no checkpoint.
+    """
+    run: dict[str, Any] = _record(path, read_tensors(path)[1])["fingerprint"]
+    return run
+
+
+def _record(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
+    if _KEY not in metadata:
+        raise ConfigError(f"cannot resume: {path} is no checkpoint of a stylization")
+    record: dict[str, Any] = json.loads(metadata[_KEY])
+    return record
 
 
 def _differing(ours: Any, theirs: Any, at: str = "") -> list[str]:

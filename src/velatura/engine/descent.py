@@ -100,7 +100,7 @@ class Descent:
         with torch.no_grad():
             if self.iterates.clamp == "step":
                 self.canvas.clamp_(0, 1)
-            if not (math.isfinite(loss) and bool(self.canvas.isfinite().all())):
+            if not (math.isfinite(loss) and _is_finite(self.canvas)):
                 self._roll_back()
                 return self._terms, True
             decay = self.iterates.average
@@ -123,7 +123,7 @@ class Descent:
         return loss
 
     def _gradient_is_finite(self) -> bool:
-        return self.canvas.grad is not None and bool(self.canvas.grad.isfinite().all())
+        return self.canvas.grad is not None and _is_finite(self.canvas.grad)
 
     def _roll_back(self) -> None:
         self.rollbacks += 1
@@ -187,3 +187,8 @@ class Descent:
         self.optimizer.restore(
             {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
         )
+
+
+def _is_finite(pixels: Tensor) -> bool:
+    # One pass: the extremes are not finite where anything is not.
+    return all(math.isfinite(extreme) for extreme in torch.stack(torch.aminmax(pixels)).tolist())

@@ -11,7 +11,9 @@ from typing import Any, Literal, TypeVar
 import torch
 from torch import nn
 
+from velatura.backbones import Backbone
 from velatura.core.errors import ConfigError
+from velatura.engine.probe import bfloat16_wins
 
 __all__ = [
     "Precision",
@@ -69,6 +71,11 @@ class Precision:
     dtype: torch.dtype
     memory_format: torch.memory_format
 
+    @property
+    def name(self) -> Literal["float32", "bfloat16"]:
+        """The element type, as it is asked for."""
+        return "float32" if self.dtype == torch.float32 else "bfloat16"
+
     @contextlib.contextmanager
     def autocast(self, device: torch.device) -> Iterator[None]:
         """Convolutions inside compute in ``dtype``."""
@@ -79,16 +86,17 @@ class Precision:
                 yield
 
 
-def choose_precision(name: PrecisionName, device: torch.device) -> Precision:
+def choose_precision(name: PrecisionName, device: torch.device, backbone: Backbone) -> Precision:
     """What to compute in.
 
-    ``auto`` takes bfloat16 only where the processor multiplies it natively (AVX512-BF16 or AMX on
-    a CPU, Ampere or newer on CUDA): where it is emulated it is slower than float32. Channels-last
-    wins on CPUs and on CUDA, not on MPS.
+    ``auto`` takes bfloat16 where the card has it (Ampere or newer on CUDA), and on a CPU that multiplies it
+    (AVX512-BF16 or AMX) where it was measured to be faster: see :func:`velatura.engine.probe.bfloat16_wins`.
+    Channels-last wins on CPUs and on CUDA, not on MPS.
 
     Args:
         name: ``auto``, ``float32`` or ``bfloat16``.
         device: Where the run computes.
+        backbone: What computes, on ``device``. Its weights are laid out as they will be used.
 
     Raises:
         ConfigError: bfloat16 was asked for, and the device cannot.
@@ -96,8 +104,11 @@ def choose_precision(name: PrecisionName, device: torch.device) -> Precision:
     layout = torch.contiguous_format if device.type == "mps" else torch.channels_last
     if name == "bfloat16" and device.type == "mps":
         raise ConfigError("precision 'bfloat16' is not available on mps; choose float32 or auto")
-    native = name == "auto" and _multiplies_bfloat16(device)
-    return Precision(torch.bfloat16 if native or name == "bfloat16" else torch.float32, layout)
+    laid_out(backbone, layout)
+    faster = name == "auto" and _multiplies_bfloat16(device)
+    if faster and device.type == "cpu":
+        faster = bfloat16_wins(backbone)
+    return Precision(torch.bfloat16 if faster or name == "bfloat16" else torch.float32, layout)
 
 
 def _multiplies_bfloat16(device: torch.device) -> bool:

@@ -9,12 +9,13 @@ from typing import Any
 import torch
 
 from velatura._version import __version__
+from velatura.engine.precision import Precision
 
 __all__ = ["machine_record"]
 
 
-def machine_record(device: torch.device) -> dict[str, Any]:
-    """Versions and the processor, as far as they may change a pixel."""
+def machine_record(device: torch.device, precision: Precision) -> dict[str, Any]:
+    """Versions, the processor and what it computed in, as far as they may change a pixel."""
     return {
         "versions": {
             "velatura": __version__,
@@ -25,5 +26,6 @@ def machine_record(device: torch.device) -> dict[str, Any]:
             "device": str(device),
             "processor": torch.cpu.get_capabilities().get("cpu_name", platform.machine()),
             "threads": torch.get_num_threads(),
+            "precision": precision.name,
         },
     }

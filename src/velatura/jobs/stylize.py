@@ -17,6 +17,7 @@ from velatura.backbones import backbones, build_backbone
 from velatura.core.config import Setting, to_mapping
 from velatura.core.errors import Cancelled, ConfigError, VelaturaError
 from velatura.core.progress import OnProgress, never, silent
+from velatura.engine.checkpoint import checkpointed_run
 from velatura.engine.optimization import Checkpoints, Optimization, OptimizationStylizer
 from velatura.engine.precision import PrecisionName, choose_device, choose_precision, computing_threads
 from velatura.imaging import MAX_PIXELS, Picture, read_picture
@@ -29,6 +30,8 @@ from velatura.ops.resize import fit, resize
 from velatura.presets import load_preset
 
 __all__ = ["Stylization", "StylizeJob", "blend_weights", "run_stylize", "stylization", "stylize_pictures"]
+
+_COMPUTED_IN = "precision computed in"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,12 +188,9 @@ def stylize_pictures(
     with computing_threads(how.threads), _too_large_is_said(size):
         device = choose_device(how.device)
         backbone = build_backbone(how.method.backbone, seed=how.seed).to(device)
+        precision = choose_precision(_precision_name(how, checkpoints), device, backbone)
         stylizer = OptimizationStylizer(
-            how.method,
-            backbone,
-            precision=choose_precision(how.precision, device),
-            strength=how.strength,
-            seed=how.seed,
+            how.method, backbone, precision=precision, strength=how.strength, seed=how.seed
         )
         record = {
             "stylization": to_mapping(how),
@@ -200,7 +200,7 @@ def stylize_pictures(
                 "start": None if start is None else _fingerprint(start),
             },
             "weights": {"source": backbone.source, "sha256": backbone.weights_sha256},
-            **machine_record(device),
+            **machine_record(device, precision),
         }
         outcome = stylizer(
             content.pixels,
@@ -237,12 +237,25 @@ def _too_large_is_said(size: tuple[int, int]) -> Iterator[None]:
         ) from error
 
 
+def _precision_name(how: Stylization, checkpoints: Checkpoints | None) -> PrecisionName:
+    """What to compute in: a run that is resumed goes on in what it was begun in."""
+    if how.precision != "auto" or checkpoints is None or checkpoints.resume_from is None:
+        return how.precision
+    begun_in: PrecisionName = checkpointed_run(checkpoints.resume_from).get(_COMPUTED_IN, "auto")
+    return begun_in
+
+
 def _with_fingerprint(checkpoints: Checkpoints | None, record: Mapping[str, Any]) -> Checkpoints | None:
     """What a run to be continued must agree in: what was asked for, and of what."""
     if checkpoints is None:
         return None
     settled = {key: value for key, value in record["stylization"].items() if key not in ("device", "threads")}
-    prints = {**settled, "picture": record["pictures"], "weights file": record["weights"]}
+    prints = {
+        **settled,
+        _COMPUTED_IN: record["machine"]["precision"],
+        "picture": record["pictures"],
+        "weights file": record["weights"],
+    }
     return Checkpoints(
         save_to=checkpoints.save_to,
         resume_from=checkpoints.resume_from,

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+import torch
 from annotated_types import Ge
 from torch import Tensor
 
 from velatura.core.config import Setting
 from velatura.losses.base import Loss, Target, check_divisor, losses, statistic
-from velatura.ops.moments import covariance, raw_moments
+from velatura.ops.moments import covariance, moments_distance, raw_moments
+from velatura.ops.positions import check_features
 
 __all__ = ["Moments"]
 
@@ -36,11 +38,22 @@ class Moments(Loss):
 
     def forward(self, features: Tensor, target: Target, mask: Tensor | None = None) -> Tensor:
         """The relative squared distance."""
-        mean, second = raw_moments(features, mask)
-        wanted_mean = statistic(target, "mean", like=mean)
-        wanted = covariance(wanted_mean, statistic(target, "second", like=second))
-        error = self._squared_norm(mean - wanted_mean, covariance(mean, second) - wanted)
+        check_features(features)
+        wanted_mean, wanted_second = self._wanted(features, target)
+        wanted = covariance(wanted_mean, wanted_second)
+        if mask is None:
+            error = moments_distance(features, wanted_mean, wanted, mean_weight=self.mean_weight)
+        else:
+            mean, second = raw_moments(features, mask)
+            error = self._squared_norm(mean - wanted_mean, covariance(mean, second) - wanted)
         return error / self._squared_norm(wanted_mean, wanted)
+
+    @staticmethod
+    def _wanted(features: Tensor, target: Target) -> tuple[Tensor, Tensor]:
+        batch, channels = features.shape[:2]
+        mean = torch.empty((batch, channels), device="meta")
+        second = torch.empty((batch, channels, channels), device="meta")
+        return statistic(target, "mean", like=mean), statistic(target, "second", like=second)
 
     def _squared_norm(self, mean: Tensor, matrix: Tensor) -> Tensor:
         return self.mean_weight * mean.square().sum(dim=1) + matrix.square().sum(dim=(1, 2))

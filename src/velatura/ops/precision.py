@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import torch
 from torch import Tensor
 
@@ -16,6 +18,10 @@ def at_least_float32(values: Tensor) -> Tensor:
     return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
 
 
-def without_autocast(values: Tensor) -> torch.autocast:
+def without_autocast(values: Tensor) -> contextlib.AbstractContextManager[object]:
     """Context in which matrix products on the device of ``values`` keep their inputs' precision."""
-    return torch.autocast(values.device.type, enabled=False)
+    kind = values.device.type
+    # Where there is nothing to switch off, switching costs more than a small product.
+    return (
+        torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else contextlib.nullcontext()
+    )

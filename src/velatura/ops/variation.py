@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from velatura.ops.positions import check_features, check_mask
 from velatura.ops.precision import at_least_float32
@@ -55,19 +56,51 @@ def _along(
     axis: int, image: Tensor, form: VariationForm, reduction: VariationReduction, mask: Tensor | None
 ) -> Tensor:
     length = image.shape[axis] - 1
-    sizes = _powers(image.narrow(axis, 1, length) - image.narrow(axis, 0, length), form)
-    counted: Tensor | int = max(1, sizes[0].numel())
-    if mask is not None:
+    counted: Tensor | int = max(1, image.narrow(axis, 0, length)[0].numel())
+    if mask is None:
+        total: Tensor = _PowerSum.apply(image, axis, form)  # type: ignore[no-untyped-call]
+    else:
         weights = mask.narrow(axis, 1, length) * mask.narrow(axis, 0, length)
-        sizes = sizes * weights
+        total = (_powers(_steps(image, axis), form) * weights).sum(dim=(1, 2, 3))
         total_weight = weights.sum(dim=(1, 2, 3)) * image.shape[1]
         counted = torch.where(total_weight > 0, total_weight, 1)
     match reduction:
         case "sum":
-            return sizes.sum(dim=(1, 2, 3))
+            return total
         case "mean":
-            return sizes.sum(dim=(1, 2, 3)) / counted
+            return total / counted
     raise ValueError(f"reduction must be 'mean' or 'sum', not {reduction!r}")
+
+
+class _PowerSum(torch.autograd.Function):
+    """Sum of the powers of the differences, whose gradient is laid into the image it belongs to.
+
+    Autograd would give each of the two slices an image of its own.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, image: Tensor, axis: int, form: VariationForm) -> Tensor:  # (B, C, H, W) to (B,)
+        ctx.axis, ctx.form = axis, form
+        ctx.save_for_backward(image)
+        return _powers(_steps(image, axis), form).sum(dim=(1, 2, 3))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (image,) = ctx.saved_tensors
+        steps = _steps(image, ctx.axis)
+        slopes = steps.sgn_() if ctx.form == "l1" else steps.mul_(2)
+        slopes.mul_(gradient[:, None, None, None])
+        back = torch.zeros_like(image)
+        back.narrow(ctx.axis, 1, slopes.shape[ctx.axis]).copy_(slopes)
+        back.narrow(ctx.axis, 0, slopes.shape[ctx.axis]).sub_(slopes)
+        return back, None, None
+
+
+def _steps(image: Tensor, axis: int) -> Tensor:
+    """From each position to the next."""
+    length = image.shape[axis] - 1
+    return image.narrow(axis, 1, length) - image.narrow(axis, 0, length)
 
 
 def _powers(steps: Tensor, form: VariationForm) -> Tensor:

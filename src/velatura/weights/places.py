@@ -4,8 +4,9 @@ Environment variables:
 
 * ``VELATURA_WEIGHTS``: a folder of files under their published names (``vgg19-dcbb9e9d.pth``) or as
   ``NAME.safetensors``. It is looked at first.
-* ``VELATURA_CACHE``: where Velatura keeps what it fetches, in a folder ``weights``; otherwise the
-  platform's cache folder (``$XDG_CACHE_HOME/velatura`` or ``~/.cache/velatura`` on Linux).
+* ``VELATURA_CACHE``: where Velatura keeps what it fetches, in a folder ``weights``, and what it measured
+  of the machine, in a folder ``precision``; otherwise the platform's cache folder
+  (``$XDG_CACHE_HOME/velatura`` or ``~/.cache/velatura`` on Linux).
 * ``TORCH_HOME``: PyTorch's own cache, whose downloads are used where they are.
 """
 
@@ -21,7 +22,7 @@ from typing import Literal
 from velatura.core.errors import WeightsError
 from velatura.weights.catalogue import CatalogueEntry, catalogue
 
-__all__ = ["Found", "Place", "by_hand", "cache_folder", "find", "kept_names"]
+__all__ = ["Found", "Place", "by_hand", "cache_folder", "cache_root", "find", "kept_names"]
 
 Place = Literal["given", "shipped", "cached", "torch hub"]
 """Which folder a file was found in: ``VELATURA_WEIGHTS``, the package, the cache, or PyTorch's cache."""
@@ -35,10 +36,15 @@ class Found:
     place: Place
 
 
+def cache_root() -> Path:
+    """The folder in which everything is kept that can be had again. It need not exist."""
+    own = os.environ.get("VELATURA_CACHE")
+    return Path(own).expanduser() if own else _platform_cache() / "velatura"
+
+
 def cache_folder() -> Path:
     """The folder in which fetched and imported weights are kept. It need not exist."""
-    own = os.environ.get("VELATURA_CACHE")
-    return (Path(own).expanduser() if own else _platform_cache() / "velatura") / "weights"
+    return cache_root() / "weights"
 
 
 def find(name: str) -> Found | None:

@@ -1,0 +1,52 @@
+"""Memory that is kept: seen by what a process takes from the system for the same array, again and again."""
+
+import platform
+import subprocess
+import sys
+import types
+
+import pytest
+
+from velatura.core import memory
+
+GLIBC = sys.platform == "linux" and platform.libc_ver()[0] == "glibc"
+
+PROGRAM = """
+import resource, sys
+from velatura.core.memory import keep_freed_memory
+
+if sys.argv[1] == "keep":
+    assert keep_freed_memory()
+
+def pages():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    bytearray(64 * 2**20)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+pages()
+print(pages())
+"""
+
+
+@pytest.mark.skipif(not GLIBC, reason="needs glibc")
+def test_what_was_freed_is_not_taken_from_the_system_again():
+    def pages(word):
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM, word], capture_output=True, text=True, check=True
+        )
+        return int(done.stdout)
+
+    # 64 MiB are 16,384 pages of 4 KiB, or fewer and larger ones.
+    assert pages("keep") < pages("give back") / 4
+
+
+def test_other_systems_are_left_alone(monkeypatch):
+    monkeypatch.setattr(memory.sys, "platform", "darwin")
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: pytest.fail("nothing is to be loaded"))
+    assert not memory.keep_freed_memory()
+
+
+def test_another_c_library_is_left_alone(monkeypatch):
+    monkeypatch.setattr(memory.sys, "platform", "linux")
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: types.SimpleNamespace())
+    assert not memory.keep_freed_memory()
