@@ -19,6 +19,7 @@ from annotated_types import Len
 from velatura.core.config import Setting, to_mapping
 from velatura.core.errors import ConfigError, ImageError
 from velatura.core.files import atomic_path, check_writable
+from velatura.engine.precision import Precision
 from velatura.imaging import Picture, read_picture
 from velatura.jobs.judging import Evaluation, Evaluator, Networks
 from velatura.jobs.record import machine_record
@@ -202,7 +203,9 @@ def _record(job: EvaluateJob, evaluator: Evaluator) -> dict[str, Any]:
             network = evaluator.networks[judged.judge]
             about[name]["layers"] = list(evaluator.layers[name])
             about[name]["judge"] = {"weights": network.source, "sha256": network.weights_sha256}
-    return {"evaluation": to_mapping(job.evaluation), "metrics": about, **machine_record(torch.device("cpu"))}
+    computed_in = Precision(torch.float32, torch.contiguous_format)
+    machine = machine_record(torch.device("cpu"), computed_in)
+    return {"evaluation": to_mapping(job.evaluation), "metrics": about, **machine}
 
 
 def _as_json(job: EvaluateJob, found: Evaluated) -> dict[str, Any]:

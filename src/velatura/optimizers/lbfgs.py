@@ -75,7 +75,7 @@ class _LBFGSSteps(CanvasOptimizer):
         length = self.step_size
         if self._gradient is None or self._last_step is None:
             # Nothing is known of the curvature: a step as long as one pixel's whole range, at most.
-            length *= min(1.0, 1.0 / float(gradient.abs().sum()))
+            length /= max(1.0, float(gradient.abs().sum()))
         else:
             self._learn(self._last_step, gradient - self._gradient)
         direction = self._direction(gradient)
