@@ -135,3 +135,15 @@ def test_gradient(reduction, masked):
     target = loss.target(torch.randn(1, 3, 3, 4, dtype=torch.float64))
     mask = torch.rand(1, 1, 3, 4, dtype=torch.float64) if masked else None
     assert gradcheck(lambda f: loss.forward(f, target, mask), (features,))
+
+
+@pytest.mark.parametrize("brightness", [0.0, 1e2, 1e4])
+def test_rounding_of_bright_flat_features_leaves_the_gradient_finite(brightness):
+    """Fewer positions than channels, and a mean far above the deviation: covariances below zero."""
+    generator = torch.Generator().manual_seed(0)
+    wanted = torch.rand(1, 32, 6, 8, generator=generator)
+    features = (brightness + torch.rand(1, 32, 3, 4, generator=generator)).requires_grad_()
+    loss = Wasserstein(reduction="relative")
+    loss.forward(features, loss.target(wanted)).sum().backward()
+    assert features.grad.isfinite().all()
+    assert features.grad.abs().max() < 1e6

@@ -65,3 +65,14 @@ def test_the_gradient_is_finite_where_all_eigenvalues_are_zero():
     trace.sum().backward()
     assert_close(trace.detach(), torch.zeros(1, dtype=torch.float64))
     assert matrix.grad.isfinite().all()
+
+
+def test_eigenvalues_that_rounding_took_below_the_least_have_no_gradient():
+    """By hand: roots of 4 and of the least, 0.25, and the gradient 1/2 A^-1/2 of the first alone."""
+    matrix = torch.diag(torch.tensor([4.0, -1e-9], dtype=torch.float64))[None].requires_grad_()
+    identity = torch.eye(2, dtype=torch.float64)[None]
+    trace = trace_sqrt_product(identity, matrix, least=torch.tensor([0.25], dtype=torch.float64))
+    trace.sum().backward()
+    assert_close(trace.detach(), torch.tensor([2.5], dtype=torch.float64))
+    expected = torch.diag(torch.tensor([0.25, 0.0], dtype=torch.float64))[None]
+    assert_close(matrix.grad, expected)

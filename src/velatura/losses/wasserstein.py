@@ -63,7 +63,10 @@ class Wasserstein(Loss):
         wanted = covariance(wanted_mean, wanted_second).double()
         floor = self._floor(wanted)
         found = covariance(mean, second).double() + floor
-        cross = trace_sqrt_product(statistic(target, "root", like=second), found)
+        # No eigenvalue of a product of two matrices is below the product of their least ones.
+        cross = trace_sqrt_product(
+            statistic(target, "root", like=second), found, least=floor[:, 0, 0].square()
+        )
         carried = _trace(wanted + floor) + _trace(found) - 2 * cross
         distance = (mean - wanted_mean).square().sum(dim=1) + carried.to(mean.dtype)
         match self.reduction:

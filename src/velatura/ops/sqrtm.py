@@ -29,7 +29,7 @@ def matrix_sqrt(matrix: Tensor) -> Tensor:
     return root
 
 
-def trace_sqrt_product(root: Tensor, matrix: Tensor) -> Tensor:
+def trace_sqrt_product(root: Tensor, matrix: Tensor, *, least: Tensor | None = None) -> Tensor:
     r"""The trace of the root of a product, :math:`\operatorname{tr} (R A R)^{1/2}`.
 
     Its gradient :math:`\tfrac12 R (R A R)^{-1/2} R` is written out, so that it stays finite where
@@ -39,29 +39,34 @@ def trace_sqrt_product(root: Tensor, matrix: Tensor) -> Tensor:
     Args:
         root: Symmetric, held fixed, ``(B, N, N)`` or ``(1, N, N)``.
         matrix: Symmetric positive semi-definite, ``(B, N, N)``.
+        least: What the eigenvalues of the product cannot be below, but for rounding, ``(B,)`` or
+            ``(1,)``; those that are count as this, and have no gradient. None: zero.
 
     Returns:
         ``(B,)``.
     """
-    trace: Tensor = _TraceSqrtProduct.apply(root, matrix)  # type: ignore[no-untyped-call]
+    if least is None:
+        least = matrix.new_zeros(1)
+    trace: Tensor = _TraceSqrtProduct.apply(root, matrix, least)  # type: ignore[no-untyped-call]
     return trace
 
 
 class _TraceSqrtProduct(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, root: Tensor, matrix: Tensor) -> Tensor:
+    def forward(ctx: Any, root: Tensor, matrix: Tensor, least: Tensor) -> Tensor:
         with _one_thread(matrix):
             values, vectors = torch.linalg.eigh(root @ matrix @ root)
-        roots = values.clamp_min(torch.finfo(values.dtype).tiny).sqrt()
-        ctx.save_for_backward(root @ vectors, roots)
+        roots = torch.maximum(values, least[:, None]).sqrt()
+        # Of what rounding took below, the gradient would be one over nothing.
+        ctx.save_for_backward(root @ vectors, torch.where(values > least[:, None], roots, torch.inf))
         trace: Tensor = roots.sum(dim=-1)
         return trace
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor, None]:
         carried, roots = ctx.saved_tensors
         weights = gradient[:, None] / (2 * roots)
-        return None, (carried * weights[:, None, :]) @ carried.mT
+        return None, (carried * weights[:, None, :]) @ carried.mT, None
 
 
 @contextlib.contextmanager
