@@ -103,10 +103,14 @@ class Descent:
             if not (math.isfinite(loss) and _is_finite(self.canvas)):
                 self._roll_back()
                 return self._terms, True
-            decay = self.iterates.average
-            self.average.mul_(decay).add_(self.canvas, alpha=1 - decay)
-            self.average_weight = decay * self.average_weight + 1 - decay
+            if self.iterates.result == "average":
+                self._take_into_average()
         return self._terms, False
+
+    def _take_into_average(self) -> None:
+        decay = self.iterates.average
+        self.average.mul_(decay).add_(self.canvas, alpha=1 - decay)
+        self.average_weight = decay * self.average_weight + 1 - decay
 
     def _closure(self) -> Tensor:
         self.canvas.grad = None

@@ -87,9 +87,12 @@ class _LBFGSSteps(CanvasOptimizer):
         return loss
 
     def _gradient_like_canvas(self) -> Tensor:
-        """The gradient at the canvas, a copy in the canvas's memory format."""
-        assert self._canvas.grad is not None, "a closure leaves a gradient at the canvas"
-        return torch.empty_like(self._canvas, requires_grad=False).copy_(self._canvas.grad)
+        """The gradient at the canvas, in the canvas's memory format, for the optimiser to keep."""
+        gradient, self._canvas.grad = self._canvas.grad, None
+        assert gradient is not None, "a closure leaves a gradient at the canvas"
+        if gradient.stride() == self._canvas.stride():
+            return gradient
+        return torch.empty_like(self._canvas, requires_grad=False).copy_(gradient)
 
     def _learn(self, step: Tensor, change: Tensor) -> None:
         curvature = _dot(step, change)
@@ -109,10 +112,10 @@ class _LBFGSSteps(CanvasOptimizer):
         shares = []
         for step, change, curvature in reversed(pairs):
             shares.append(_dot(step, direction) / curvature)
-            direction.sub_(shares[-1] * change)
+            direction.addcmul_(change, shares[-1], value=-1)
         direction.mul_(self._gamma)
         for (step, change, curvature), share in zip(pairs, reversed(shares), strict=True):
-            direction.add_((share - _dot(change, direction) / curvature) * step)
+            direction.addcmul_(step, share - _dot(change, direction) / curvature)
         return direction
 
     def _searched(
