@@ -49,6 +49,7 @@ def test_the_baseline_builds_and_replaces_all_that_is_measured():
 @pytest.fixture
 def run(data_dir, tmp_path, monkeypatch, capsys):
     """Calls the script for one pair of the tuning set; gives what it printed."""
+    monkeypatch.syspath_prepend(QUALITY)
     spec = importlib.util.spec_from_file_location("quality_run", QUALITY / "run.py")
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)

@@ -407,3 +407,10 @@ def test_the_preset_itself_is_not_changed_by_what_is_laid_over_it():
     before = json.dumps(to_mapping(load_preset("fast").method))
     stylization(changes={"optimizer.lr": 1, "terms.style.layers.relu1_1": 0})
     assert json.dumps(to_mapping(load_preset("fast").method)) == before
+
+
+def test_nor_are_the_changes_themselves():
+    changes = {"optimizer": {"name": "adam", "lr": 0.03}, "optimizer.lr": 0.06}
+    changed = assign(Optimization, load_preset("fast").method, changes)
+    assert changed["optimizer"] == {"name": "adam", "lr": 0.06}
+    assert changes["optimizer"] == {"name": "adam", "lr": 0.03}

@@ -176,7 +176,8 @@ def assign(config_class: type, mapping: Mapping[str, Any], changes: Mapping[str,
     split = sorted((path.split(".") for path in changes), key=lambda keys: (len(keys), keys[-1] != "name"))
     for keys in split:
         path = ".".join(keys)
-        _assign(config_class, changed, keys, changes[path], path)
+        # A copy: a table of the caller's must not take what another change sets inside it.
+        _assign(config_class, changed, keys, copy.deepcopy(changes[path]), path)
     kept: dict[str, Any] = _dropping_idle(config_class, changed, "", changes)
     return kept
 
