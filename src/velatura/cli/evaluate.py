@@ -12,6 +12,7 @@ import typer
 
 from velatura.backbones import BackboneConfig
 from velatura.cli.batch import contents_of
+from velatura.cli.help import App
 from velatura.core.errors import ConfigError
 from velatura.jobs.evaluate import Comparison, Evaluated, EvaluateJob, comparisons, run_evaluate
 from velatura.jobs.judging import Evaluation, Networks, evaluation, network_named, without_absent
@@ -189,6 +190,6 @@ def _can_be_written(text: str) -> bool:
     return True
 
 
-def register(app: typer.Typer, name: str, **display: str) -> None:
-    """Adds the command to ``app``."""
-    app.command(name, **display)(evaluate)  # type: ignore[arg-type]
+def register(app: App, name: str, *, panel: str) -> None:
+    """Adds the command to ``app``, under the heading ``panel`` of its help."""
+    app.command(name, rich_help_panel=panel)(evaluate)
