@@ -12,5 +12,5 @@ velatura distill \
   --styles "$data/images/train_style" \
   --teacher "$data/weights/vgg19_caffe_to_relu3_4.safetensors" \
   --teacher "$data/weights/vgg19_collaborative_distilled_16x.safetensors" \
-  --set steps="${STEPS:-2600}" --set cooldown="${COOLDOWN:-1000}" \
+  --set steps="${STEPS:-7400}" --set cooldown="${COOLDOWN:-2500}" \
   -o "$run"

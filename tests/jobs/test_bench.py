@@ -45,7 +45,7 @@ def test_the_plain_loop_computes_what_we_do(slim):
 def test_a_descent_of_the_default_preset():
     descent, stylizer = default_descent(64, CPU)
     assert descent.canvas.shape == (1, 3, 64, 64)
-    assert set(stylizer.objective.terms) == {"content", "style", "smoothness"}
+    assert set(stylizer.objective.terms) == {"content", "style"}
     before = descent.canvas.detach().clone()
     terms, taken_back = descent.step()
     assert not taken_back

@@ -248,7 +248,7 @@ def test_a_run_starts_from_a_given_picture(job, painting, photo, tmp_path):
 
 def test_a_picture_to_start_from_needs_the_initialisation_that_takes_it(photo, painting):
     content, style = read_picture(photo), read_picture(painting)
-    with pytest.raises(ConfigError, match="the initialisation is 'content', not 'picture'"):
+    with pytest.raises(ConfigError, match="the initialisation is 'recolored', not 'picture'"):
         stylize_pictures(content, [style], stylization(), start=content)
     with pytest.raises(ConfigError, match=r"^initialization: unknown setting 'path'"):
         stylization(changes={"initialization.path": str(photo)})
@@ -266,14 +266,14 @@ def test_two_pictures_to_start_from_are_one_too_many(photo, painting):
     [
         (0, {}, False),
         (5, {}, True),
-        (5, {"initialization.noise": 0.1}, False),
+        (5, {"initialization": {"name": "content", "noise": 0.1}}, False),
         (5, {"initialization.name": "uniform"}, False),
         (5, {"backbone.weights": "random"}, False),
     ],
 )
 def test_a_seed_without_effect_is_told_of(job, seed, changes, is_told):
     notes = run(job(seed=seed, changes=changes)).notes
-    told = "seed 5 changes nothing: the initialisation 'content' draws nothing at random"
+    told = "seed 5 changes nothing: the initialisation 'recolored' draws nothing at random"
     assert notes == ((told,) if is_told else ())
 
 
