@@ -12,7 +12,6 @@ from velatura.engine.precision import (
     Precision,
     choose_device,
     choose_precision,
-    computing_threads,
     laid_out,
 )
 
@@ -182,18 +181,6 @@ def test_weights_are_laid_out_in_place():
     convolution = torch.nn.Conv2d(3, 2, 3)
     assert laid_out(convolution, torch.channels_last) is convolution
     assert convolution.weight.is_contiguous(memory_format=torch.channels_last)
-
-
-def test_threads_are_restored():
-    before = torch.get_num_threads()
-    with computing_threads(before + 1):
-        assert torch.get_num_threads() == before + 1
-    assert torch.get_num_threads() == before
-    with pytest.raises(RuntimeError, match="stopped"), computing_threads(before + 1):
-        raise RuntimeError("stopped")
-    assert torch.get_num_threads() == before
-    with computing_threads(None):
-        assert torch.get_num_threads() == before
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

@@ -20,7 +20,6 @@ __all__ = [
     "PrecisionName",
     "choose_device",
     "choose_precision",
-    "computing_threads",
     "laid_out",
 ]
 
@@ -125,15 +124,3 @@ def _multiplies_bfloat16(device: torch.device) -> bool:
 def laid_out(module: M, memory_format: torch.memory_format) -> M:
     """The module itself, its weights laid out in ``memory_format``."""
     return module.to(memory_format=memory_format)  # type: ignore[call-overload, no-any-return]
-
-
-@contextlib.contextmanager
-def computing_threads(count: int | None) -> Iterator[None]:
-    """Runs with ``count`` processor threads, and restores what was; ``None`` leaves torch's choice."""
-    before = torch.get_num_threads()
-    if count is not None:
-        torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -19,7 +19,7 @@ from velatura.core.errors import Cancelled, ConfigError, VelaturaError
 from velatura.core.progress import OnProgress, never, silent
 from velatura.engine.checkpoint import checkpointed_run
 from velatura.engine.optimization import Checkpoints, Optimization, OptimizationStylizer
-from velatura.engine.precision import PrecisionName, choose_device, choose_precision, computing_threads
+from velatura.engine.precision import PrecisionName, choose_device, choose_precision
 from velatura.imaging import MAX_PIXELS, Picture, read_picture
 from velatura.initializations import Picture as StartPicture
 from velatura.jobs.record import machine_record
@@ -27,6 +27,7 @@ from velatura.jobs.result import Result
 from velatura.jobs.saving import Saving, Writer
 from velatura.jobs.schema import assign, build
 from velatura.ops.resize import fit, resize
+from velatura.ops.threads import computing_threads
 from velatura.presets import load_preset
 
 __all__ = ["Stylization", "StylizeJob", "blend_weights", "run_stylize", "stylization", "stylize_pictures"]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from velatura.ops.threads import computing_threads
 
 __all__ = ["matrix_sqrt", "trace_sqrt_product"]
 
@@ -69,18 +70,10 @@ class _TraceSqrtProduct(torch.autograd.Function):
         return None, (carried * weights[:, None, :]) @ carried.mT, None
 
 
-@contextlib.contextmanager
-def _one_thread(matrix: Tensor) -> Iterator[None]:
+def _one_thread(matrix: Tensor) -> contextlib.AbstractContextManager[None]:
     """Eigenvalues in one thread: at a hundred channels, threads do nothing but wait for each other.
 
     With another busy process on two cores, those of a 128x128 matrix took 160 ms in two threads, 1 ms
     in one.
     """
-    before = torch.get_num_threads()
-    if matrix.device.type == "cpu":
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        if matrix.device.type == "cpu":
-            torch.set_num_threads(before)
+    return computing_threads(1 if matrix.device.type == "cpu" else None)
