@@ -1,5 +1,8 @@
 """Matrix square roots: worked examples, and gradients where eigenvalues meet or vanish."""
 
+import math
+
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -76,3 +79,26 @@ def test_eigenvalues_that_rounding_took_below_the_least_have_no_gradient():
     assert_close(trace.detach(), torch.tensor([2.5], dtype=torch.float64))
     expected = torch.diag(torch.tensor([0.25, 0.0], dtype=torch.float64))[None]
     assert_close(matrix.grad, expected)
+
+
+@pytest.mark.parametrize("odd", [math.nan, math.inf])
+def test_what_is_not_finite_has_a_root_that_is_not_a_number(odd):
+    """Beside a sample that is finite, whose root and gradient stay as they were."""
+    identity = torch.eye(2, dtype=torch.float64)[None]
+    matrix = torch.cat([identity, torch.full_like(identity, odd)]).requires_grad_()
+    root = matrix_sqrt(matrix.detach())
+    assert_close(root[0], identity[0])
+    assert root[1].isnan().all()
+    trace = trace_sqrt_product(identity, matrix)
+    trace.sum().backward()
+    assert_close(trace.detach(), torch.tensor([2, math.nan], dtype=torch.float64), equal_nan=True)
+    assert_close(matrix.grad, torch.cat([identity / 2, torch.zeros_like(identity)]))
+
+
+def test_a_second_derivative_is_refused():
+    identity = torch.eye(2, dtype=torch.float64)[None]
+    matrix = _covariance(0, size=2).requires_grad_()
+    trace = trace_sqrt_product(identity, matrix).square().sum()
+    (gradient,) = torch.autograd.grad(trace, matrix, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        gradient.sum().backward()
