@@ -197,6 +197,33 @@ def test_a_picture_that_is_not_finite_is_taken_back():
     assert_close(descent.picture(), torch.full((1, 3, 4, 5), 0.65))
 
 
+def test_pixels_far_out_of_range_are_taken_back():
+    """Everything is finite there; but no descent finds its way back from a thousand times the range."""
+    descent = _descent(_distance_to(0.5), 0.9, Adam(lr=3000), result="last", clamp="end")
+    assert descent.step()[1]
+    assert_close(descent.picture(), torch.full((1, 3, 4, 5), 0.9))
+    assert [descent.step()[1] for _ in range(2)] == [True, False]
+    # A start may itself be far out: its own range counts.
+    far = _descent(_distance_to(0.5), 9000.0, Adam(lr=3000), result="last", clamp="end")
+    assert not far.step()[1]
+
+
+@pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("place", [0, -1])
+def test_one_pixel_that_is_not_finite_is_enough(broken, place):
+    descent = _descent(lambda canvas: {"flat": canvas.mean() * 0 + 1}, 0.9, Adam(), clamp="end")
+    plain = descent.optimizer.step
+
+    def step(closure):
+        loss = plain(closure)
+        with torch.no_grad():
+            descent.canvas[0, 0, 0, place] = broken
+        return loss
+
+    descent.optimizer.step = step
+    assert descent.step()[1]
+
+
 def test_what_led_astray_does_not_weigh_on_the_average():
     """Without clamping, one far canvas would colour the average for dozens of steps."""
 
@@ -234,7 +261,7 @@ def test_gives_up_after_eight_smaller_steps():
     assert [descent.step()[1] for _ in range(9)] == [False] + 8 * [True]
     assert descent.optimizer.step_size == pytest.approx(0.1 / 256)
     with pytest.raises(
-        VelaturaError, match="was not finite 9 times, though the step was halved each time; lower"
+        VelaturaError, match="a step led too far 9 times, though it was halved each time; lower"
     ):
         descent.step()
 

@@ -22,7 +22,10 @@ from velatura.engine.objective import Objective, Term
 from velatura.engine.optimization import Checkpoints
 from velatura.engine.pyramid import Pyramid
 from velatura.losses.gram import Gram
+from velatura.losses.wasserstein import Wasserstein
 from velatura.ops.resize import resize
+from velatura.optimizers.adam import Adam
+from velatura.optimizers.lbfgs import LBFGS
 
 SCRIPT = Path(__file__).with_name("small_run.py")
 STEPS = 7
@@ -222,9 +225,21 @@ def test_a_loss_that_is_not_finite_is_taken_back_and_said(small, monkeypatch):
     monkeypatch.setattr(Objective, "__call__", broken)
     reports = []
     outcome = small.paint(small.stylizer(), on_progress=reports.append)
-    message = "the loss was not finite: went back to the best picture, with half the step"
+    message = "a step led too far: went back to the best picture, with half the step"
     assert [report.message for report in reports] == ["", "", "", "", "", message, ""]
     assert math.isnan(reports[5].loss)
+    assert outcome.pixels.isfinite().all()
+
+
+@pytest.mark.parametrize("optimizer", [LBFGS(lr=1e6), Adam(lr=1e20)], ids=lambda o: o.name)
+def test_a_step_too_far_for_the_eigenvalues_is_taken_back(small, optimizer):
+    """The features overflow, and no eigenvalues are to be had of their covariance."""
+    style = Term(loss=Wasserstein(), of="style", layers={"relu2_1": 1.0})
+    by = small.stylizer(terms={"style": style}, iterates=Iterates(clamp="end"))
+    by.method = replace(by.method, optimizer=optimizer)
+    reports = []
+    outcome = small.paint(by, on_progress=reports.append)
+    assert any(report.message for report in reports)
     assert outcome.pixels.isfinite().all()
 
 

@@ -20,6 +20,9 @@ from velatura.optimizers import ImageOptimizer
 __all__ = ["Descent", "Iterates"]
 
 _MOST_ROLLBACKS = 8
+# Times the range of the start, or of pixels. L-BFGS with too long a step goes out to 1e10 and further while
+# all is finite, and never comes back.
+_REACH = 1e3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,25 +85,26 @@ class Descent:
         self.average_weight = 0.0
         self.best = self.average.clone()
         self.best_loss = math.inf
+        self._reach = _REACH * max(1.0, _magnitude(self.canvas.detach()))
         self._terms: dict[str, float] = {}
 
     def step(self) -> tuple[dict[str, float], bool]:
         """One step of the optimiser.
 
         Returns:
-            The weighted terms before the step, and whether the step was taken back because it led
-            to a loss or a picture that is not finite.
+            The weighted terms before the step, and whether the step was taken back because it led to a
+            loss that is not finite or to pixels a thousand times out of range.
 
         Raises:
-            VelaturaError: The loss or its gradient is not finite where the scale starts, or the loss
-                becomes so again and again however small the step.
+            VelaturaError: The loss or its gradient is not finite where the scale starts, or steps lead too
+                far again and again however small they are.
         """
         self._terms = {}
         loss = self.optimizer.step(self._closure)
         with torch.no_grad():
             if self.iterates.clamp == "step":
                 self.canvas.clamp_(0, 1)
-            if not (math.isfinite(loss) and _is_finite(self.canvas)):
+            if not (math.isfinite(loss) and _magnitude(self.canvas) <= self._reach):
                 self._roll_back()
                 return self._terms, True
             if self.iterates.result == "average":
@@ -127,7 +131,7 @@ class Descent:
         return loss
 
     def _gradient_is_finite(self) -> bool:
-        return self.canvas.grad is not None and _is_finite(self.canvas.grad)
+        return self.canvas.grad is not None and math.isfinite(_magnitude(self.canvas.grad))
 
     def _roll_back(self) -> None:
         self.rollbacks += 1
@@ -140,11 +144,11 @@ class Descent:
             )
         if self.rollbacks > _MOST_ROLLBACKS:
             raise VelaturaError(
-                f"the loss was not finite {self.rollbacks} times, though the step was halved each time; "
+                f"a step led too far {self.rollbacks} times, though it was halved each time; "
                 "lower the step size"
             )
         self.canvas.copy_(self.best)
-        # The iterates on the way to what is not finite must not weigh on the average.
+        # The iterates on the way there must not weigh on the average.
         self.average.zero_()
         self.average_weight = 0.0
         self.optimizer.shrink(0.5)
@@ -193,6 +197,8 @@ class Descent:
         )
 
 
-def _is_finite(pixels: Tensor) -> bool:
+def _magnitude(pixels: Tensor) -> float:
+    """The largest absolute value; NaN or infinite where anything is not finite."""
     # One pass: the extremes are not finite where anything is not.
-    return all(math.isfinite(extreme) for extreme in torch.stack(torch.aminmax(pixels)).tolist())
+    least, most = torch.stack(torch.aminmax(pixels)).tolist()
+    return float(max(-least, most))

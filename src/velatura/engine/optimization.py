@@ -27,7 +27,7 @@ from velatura.optimizers import ImageOptimizer, optimizers
 
 __all__ = ["Checkpoints", "Optimization", "OptimizationStylizer", "Outcome"]
 
-_ROLLED_BACK = "the loss was not finite: went back to the best picture, with half the step"
+_ROLLED_BACK = "a step led too far: went back to the best picture, with half the step"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +145,7 @@ class OptimizationStylizer:
         Raises:
             ConfigError: A picture is too small for the deepest layer, or the checkpoint is of
                 another run.
-            VelaturaError: The loss is not finite whatever the step size.
+            VelaturaError: The loss is not finite at the start, or steps lead too far whatever their size.
         """
         smallest = self.backbone.smallest_input(self.objective.layers)
         scales = self.method.pyramid.scales(size, smallest_input=smallest)

@@ -179,7 +179,7 @@ def stylize_pictures(
         ConfigError: Settings that do not fit together or do not fit the pictures.
         WeightsError: The backbone's weights are missing, broken, or lack a layer.
         Cancelled: Cancelled before there was anything to return.
-        VelaturaError: The loss is not finite whatever the step size, or memory runs out.
+        VelaturaError: The loss is not finite, steps lead too far whatever their size, or memory runs out.
     """
     start = _start_picture(how, start)
     blend = blend_weights(how.blend, len(styles))
@@ -290,7 +290,7 @@ def run_stylize(
         ConfigError: Settings that do not fit together; files that would overwrite an input.
         WeightsError: The backbone's weights are missing, broken, or lack a layer.
         OutputError: A file cannot be written.
-        VelaturaError: The loss is not finite whatever the step size, or memory runs out.
+        VelaturaError: The loss is not finite, steps lead too far whatever their size, or memory runs out.
     """
     writer = Writer(job.saving, output=Path(job.output), inputs=_inputs(job))
     content = read_picture(job.content)
