@@ -14,6 +14,7 @@ from velatura.core.config import Setting
 from velatura.core.errors import ConfigError
 from velatura.losses.base import Loss, Target, check_divisor, losses, statistic
 from velatura.ops.moments import covariance, raw_moments
+from velatura.ops.precision import in_float64
 from velatura.ops.sqrtm import matrix_sqrt, trace_sqrt_product
 
 __all__ = ["Wasserstein"]
@@ -32,7 +33,7 @@ class Wasserstein(Loss):
     for ``"relative"``.
 
     Moments come in the features' precision; roots are taken in float64, since the product squares
-    the condition number. Devices without float64 (mps) cannot use this loss.
+    the condition number: on the processor where the device has none (mps).
     """
 
     reduction: Annotated[
@@ -60,15 +61,15 @@ class Wasserstein(Loss):
         mean, second = raw_moments(features, mask)
         wanted_mean = statistic(target, "mean", like=mean)
         wanted_second = statistic(target, "second", like=second)
-        wanted = covariance(wanted_mean, wanted_second).double()
+        wanted = in_float64(covariance(wanted_mean, wanted_second))
         floor = self._floor(wanted)
-        found = covariance(mean, second).double() + floor
+        found = in_float64(covariance(mean, second)) + floor
         # No eigenvalue of a product of two matrices is below the product of their least ones.
         cross = trace_sqrt_product(
             statistic(target, "root", like=second), found, least=floor[:, 0, 0].square()
         )
         carried = _trace(wanted + floor) + _trace(found) - 2 * cross
-        distance = (mean - wanted_mean).square().sum(dim=1) + carried.to(mean.dtype)
+        distance = (mean - wanted_mean).square().sum(dim=1) + carried.to(mean)
         match self.reduction:
             case "mean":
                 return distance / mean.shape[1]
@@ -79,12 +80,7 @@ class Wasserstein(Loss):
         raise ConfigError(f"wasserstein: unknown reduction {self.reduction!r}")
 
     def _with_root(self, target: Target) -> Target:
-        matrix = covariance(target["mean"], target["second"])
-        if matrix.device.type == "mps":
-            raise ConfigError(
-                "wasserstein needs float64, which mps lacks; use --device cpu or loss 'moments'"
-            )
-        wanted = matrix.double()
+        wanted = in_float64(covariance(target["mean"], target["second"]))
         return {**target, "root": matrix_sqrt(wanted + self._floor(wanted))}
 
     def _floor(self, wanted: Tensor) -> Tensor:

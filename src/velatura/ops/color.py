@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from velatura.ops.moments import covariance, raw_moments
+from velatura.ops.precision import in_float64
 from velatura.ops.sqrtm import matrix_sqrt
 
 __all__ = ["chroma_histogram", "luma", "recolor"]
@@ -93,13 +94,14 @@ def recolor(image: Tensor, mean: Tensor, matrix: Tensor, *, epsilon: float = 1e-
         ValueError: ``image`` has not three channels.
     """
     _check_rgb(image)
-    own_mean, second = raw_moments(image.double())
-    floor = epsilon * torch.eye(3, dtype=torch.float64, device=image.device)
+    exact = in_float64(image)
+    own_mean, second = raw_moments(exact)
+    floor = epsilon * torch.eye(3, dtype=torch.float64, device=exact.device)
     root = matrix_sqrt(covariance(own_mean, second) + floor)  # (B, 3, 3)
     inverse = torch.linalg.inv(root)
-    linear = inverse @ matrix_sqrt(root @ (matrix.double() + floor) @ root) @ inverse
-    moved: Tensor = linear @ (image.double().flatten(2) - own_mean[:, :, None]) + mean.double()[:, :, None]
-    return moved.view(image.shape).to(image.dtype)
+    linear = inverse @ matrix_sqrt(root @ (in_float64(matrix) + floor) @ root) @ inverse
+    moved: Tensor = linear @ (exact.flatten(2) - own_mean[:, :, None]) + in_float64(mean)[:, :, None]
+    return moved.view(image.shape).to(image)
 
 
 def _check_rgb(image: Tensor) -> None:

@@ -7,7 +7,7 @@ import contextlib
 import torch
 from torch import Tensor
 
-__all__ = ["at_least_float32", "without_autocast"]
+__all__ = ["at_least_float32", "in_float64", "without_autocast"]
 
 
 def at_least_float32(values: Tensor) -> Tensor:
@@ -16,6 +16,11 @@ def at_least_float32(values: Tensor) -> Tensor:
     A sum over a hundred thousand positions keeps two or three digits in bfloat16.
     """
     return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
+
+
+def in_float64(values: Tensor) -> Tensor:
+    """The values as float64: on the processor where their own device has none (mps)."""
+    return (values.cpu() if values.device.type == "mps" else values).double()
 
 
 def without_autocast(values: Tensor) -> contextlib.AbstractContextManager[object]:
