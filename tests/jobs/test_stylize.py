@@ -47,6 +47,28 @@ def test_the_loss_falls_and_the_colors_come_nearer_to_the_painting_s(job, photo,
     assert (of_result - wanted).norm() < (of_photo - wanted).norm()
 
 
+@pytest.mark.parametrize(
+    "around",
+    [torch.no_grad, torch.inference_mode, lambda: torch.autocast("cpu", dtype=torch.bfloat16)],
+    ids=["no_grad", "inference_mode", "autocast"],
+)
+def test_what_the_caller_does_around_it_changes_nothing(job, around):
+    alone = run(job()).picture.pixels
+    with around():
+        inside = run(job()).picture.pixels
+    assert torch.equal(inside, alone)
+
+
+def test_a_caller_who_computes_in_float64_gets_a_picture(job):
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        found = run(job()).picture.pixels
+    finally:
+        torch.set_default_dtype(before)
+    torch.testing.assert_close(found, run(job()).picture.pixels, rtol=0, atol=0.02)
+
+
 def test_the_history_has_an_entry_for_every_step(job):
     history = run(job(changes={"pyramid.steps": [3]})).history
     assert [entry["step"] for entry in history] == [1, 2, 3]

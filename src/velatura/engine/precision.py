@@ -77,11 +77,13 @@ class Precision:
 
     @contextlib.contextmanager
     def autocast(self, device: torch.device) -> Iterator[None]:
-        """Convolutions inside compute in ``dtype``."""
-        if self.dtype == torch.float32:
+        """Convolutions inside compute in ``dtype``, whatever the caller computes in."""
+        lower = self.dtype != torch.float32
+        # Where there is nothing to switch off, switching would cost at every step.
+        if not lower and not torch.is_autocast_enabled(device.type):
             yield
         else:
-            with torch.autocast(device.type, dtype=self.dtype):
+            with torch.autocast(device.type, dtype=self.dtype if lower else None, enabled=lower):
                 yield
 
 

@@ -25,7 +25,7 @@ def unit_planes(planes: list[Plane]) -> Tensor:
     The list is emptied on the way: of a large picture, samples and pixels never stand in memory
     whole at the same time.
     """
-    pixels = torch.empty(3, *planes[0].shape)
+    pixels = torch.empty(3, *planes[0].shape, dtype=torch.float32)
     grey = len(planes) == 1
     while planes:
         plane = planes.pop()
@@ -35,7 +35,7 @@ def unit_planes(planes: list[Plane]) -> Tensor:
 
 def unit_plane(plane: Plane) -> Tensor:
     """One plane in [0, 1], ``(1, H, W)``."""
-    values = torch.empty(1, *plane.shape)
+    values = torch.empty(1, *plane.shape, dtype=torch.float32)
     _fill(values, plane)
     return values
 

@@ -186,7 +186,8 @@ def stylize_pictures(
     size = _result_size(content, how)
     if cancelled():
         raise Cancelled("interrupted before the first step")
-    with computing_threads(how.threads), _too_large_is_said(size):
+    # A caller in inference mode gets no gradient otherwise.
+    with torch.inference_mode(False), computing_threads(how.threads), _too_large_is_said(size):
         device = choose_device(how.device)
         backbone = build_backbone(how.method.backbone, seed=how.seed).to(device)
         precision = choose_precision(_precision_name(how, checkpoints), device, backbone)
