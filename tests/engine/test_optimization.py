@@ -126,10 +126,12 @@ def test_cancelled_between_any_two_steps(small, steps):
 
 def test_cancelled_after_a_step_far_off_gives_the_best(small):
     """A step of 30 times the range; the last of a whole run is as far off."""
-    by = small.stylizer(iterates=Iterates(result="last", clamp="end"), pyramid=Pyramid(smallest=0, steps=(2,)))
+    iterates, pyramid = Iterates(result="last", clamp="end"), Pyramid(smallest=0, steps=(2,))
+    by = small.stylizer(iterates=iterates, pyramid=pyramid)
     by.method = replace(by.method, optimizer=Adam(lr=30))
     start, far = (small.paint(by, **_cancelled_after(steps)) for steps in (0, 1))
-    assert start.interrupted and far.interrupted
+    assert start.interrupted
+    assert far.interrupted
     assert torch.equal(start.pixels, far.pixels)
     whole = small.paint(by)
     assert not whole.interrupted
