@@ -1,5 +1,7 @@
 """Checkpoints: written whole, read back to the bit, and refused in one line."""
 
+import resource
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -38,6 +40,26 @@ def test_the_last_one_written_counts(path):
         write_checkpoint(path, {"canvas": torch.full((2,), float(step))}, {"step": step}, of=RUN)
     assert read_checkpoint(path, of=RUN)[1] == {"step": 2}
     assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_others_may_read_what_they_may_read_of_any_new_file(path):
+    write_tensors(path, {"canvas": torch.zeros(3)}, {})
+    other = path.with_name("other")
+    other.touch()
+    assert path.stat().st_mode == other.stat().st_mode
+
+
+def test_a_full_disk_is_said_and_leaves_the_last_one(path):
+    write_tensors(path, {"canvas": torch.zeros(3)}, {})
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(OutputError, match=r"cannot write '.*run.safetensors': .*too large"):
+            write_tensors(path, {"canvas": torch.ones(1000)}, {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+    assert_close(read_tensors(path)[0], {"canvas": torch.zeros(3)})
 
 
 @pytest.mark.parametrize(

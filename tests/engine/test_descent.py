@@ -69,6 +69,16 @@ def test_which_iterate_a_scale_ends_with(result, expected):
     assert_close(descent.picture(), torch.full((1, 3, 4, 5), expected))
 
 
+@pytest.mark.parametrize(("result", "expected"), [("best", 0.6), ("last", 0.6), ("average", 0.2)])
+def test_a_run_cut_short_ends_with_what_was_looked_at(result, expected):
+    """The first step leads from 0.6 to 0.2, away from 0.5: a second would have shown it."""
+    descent = _descent(_distance_to(0.5), 0.6, Adam(lr=0.4), result=result)
+    before = descent.picture_so_far()
+    assert_close(before, torch.full((1, 3, 4, 5), 0.6))
+    descent.step()
+    assert_close(descent.picture_so_far(), torch.full((1, 3, 4, 5), expected))
+
+
 @pytest.mark.parametrize("result", ["best", "last", "average"])
 def test_before_the_first_step_the_picture_is_the_start(result):
     descent = _descent(_constant_pull, torch.rand(1, 3, 4, 5) * 2 - 0.5, result=result)

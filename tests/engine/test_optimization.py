@@ -124,6 +124,20 @@ def test_cancelled_between_any_two_steps(small, steps):
         assert_close(outcome.pixels, resize(whole[steps - 1][None], small.SIZE)[0].clamp(0, 1))
 
 
+def test_cancelled_after_a_step_far_off_gives_the_best(small):
+    """A step of 30 times the range; the last of a whole run is as far off."""
+    iterates, pyramid = Iterates(result="last", clamp="end"), Pyramid(smallest=0, steps=(2,))
+    by = small.stylizer(iterates=iterates, pyramid=pyramid)
+    by.method = replace(by.method, optimizer=Adam(lr=30))
+    start, far = (small.paint(by, **_cancelled_after(steps)) for steps in (0, 1))
+    assert start.interrupted
+    assert far.interrupted
+    assert torch.equal(start.pixels, far.pixels)
+    whole = small.paint(by)
+    assert not whole.interrupted
+    assert _distance(whole.pixels, start.pixels) > 0.2
+
+
 def test_cancelled_before_the_first_step_gives_the_start(small):
     outcome = small.paint(small.stylizer(), cancelled=lambda: True)
     assert outcome.interrupted

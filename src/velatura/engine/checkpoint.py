@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from velatura.core.errors import ConfigError
+from velatura.core.errors import ConfigError, OutputError
 from velatura.core.files import atomic_path
 
 __all__ = ["checkpointed_run", "read_checkpoint", "read_tensors", "write_checkpoint", "write_tensors"]
@@ -95,7 +95,14 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
     """
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with atomic_path(path) as temporary:
-        save_file(plain, temporary, dict(metadata))
+        mode = temporary.stat().st_mode
+        try:
+            save_file(plain, temporary, dict(metadata))
+        except SafetensorError as error:
+            # What the system says of a full disk, in words: there is no OSError behind it.
+            raise OutputError(f"cannot write {str(path)!r}: {error}") from error
+        # It may put a file of its own there (0.8 does), which nobody but its owner may read.
+        temporary.chmod(mode)
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -223,10 +223,10 @@ class _Run:
             else:
                 self._advance(on_progress)
         self._save()
-        picture = resize(self.descent.picture(), self.scales[-1].size).clamp(0, 1)
-        return Outcome(
-            pixels=picture[0].cpu().contiguous(), history=self.history, interrupted=not self._is_done()
-        )
+        done = self._is_done()
+        picture = self.descent.picture() if done else self.descent.picture_so_far()
+        pixels = resize(picture, self.scales[-1].size).clamp(0, 1)[0].cpu().contiguous()
+        return Outcome(pixels=pixels, history=self.history, interrupted=not done)
 
     def _is_done(self) -> bool:
         return self.scale == len(self.scales) - 1 and self._scale_is_done()

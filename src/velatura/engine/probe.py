@@ -65,10 +65,13 @@ def _remembered(key: str, measure: Callable[[], tuple[float, float]]) -> bool:
     path = cache_root() / "precision" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
     seconds = _read(path)
     if seconds is None:
-        seconds = measure()
-        with contextlib.suppress(OutputError), atomic_path(path) as temporary:
-            record = {"float32_s": seconds[0], "bfloat16_s": seconds[1], "of": json.loads(key)}
-            temporary.write_text(json.dumps(record, indent=1), encoding="utf-8")
+        measured = measure()
+        # Of processes that measure at once, the first decides for all.
+        seconds = _read(path) or measured
+        if seconds is measured:
+            with contextlib.suppress(OutputError), atomic_path(path) as temporary:
+                record = {"float32_s": seconds[0], "bfloat16_s": seconds[1], "of": json.loads(key)}
+                temporary.write_text(json.dumps(record, indent=1), encoding="utf-8")
     return seconds[0] >= _MARGIN * seconds[1]
 
 
