@@ -16,7 +16,7 @@ from velatura.core.errors import ConfigError
 from velatura.core.registry import Registry
 from velatura.ops.color import recolor
 from velatura.ops.moments import covariance, raw_moments
-from velatura.ops.resize import resize
+from velatura.ops.resize import resize, same_aspect
 from velatura.ops.sqrtm import matrix_sqrt
 
 __all__ = [
@@ -37,9 +37,6 @@ _Color: TypeAlias = tuple[float, float, float]
 
 # What networks subtract: the mean of ImageNet; of 255, it is (123.68, 116.28, 103.53).
 _MEAN_PIXEL: _Color = (0.485, 0.456, 0.406)
-
-# The same picture at another size has its proportions up to whole pixels.
-_ASPECT_TOLERANCE = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,13 +70,10 @@ class Sources:
         """
         if not self.styles:
             raise ConfigError(f"initialization {initialization!r} needs a painting, and none was given")
-        moments = [raw_moments(style.to(self.content)) for style in self.styles]
-        mean, second = (
-            torch.stack([weight * moment[i] for weight, moment in zip(self.blend, moments, strict=True)]).sum(
-                0
-            )
-            for i in (0, 1)
-        )
+        means, seconds = zip(*(raw_moments(style.to(self.content)) for style in self.styles), strict=True)
+        blend = self.content.new_tensor(self.blend)
+        mean = (blend[:, None] * torch.cat(means)).sum(dim=0, keepdim=True)
+        second = (blend[:, None, None] * torch.cat(seconds)).sum(dim=0, keepdim=True)
         return mean, covariance(mean, second)
 
     def random(self, distribution: Callable[..., Tensor]) -> Tensor:
@@ -281,7 +275,7 @@ class Picture(Initialization):
             raise ConfigError("initialization 'picture' needs a picture; name its file in the setting 'path'")
         height, width = sources.content.shape[-2:]
         rows, columns = sources.picture.shape[-2:]
-        if abs(columns * height - width * rows) > _ASPECT_TOLERANCE * width * rows:
+        if not same_aspect((height, width), (rows, columns)):
             raise ConfigError(
                 f"the picture to start from is {columns}x{rows} and the canvas {width}x{height}; "
                 "crop it to the same proportions"

@@ -3,13 +3,7 @@
 import itertools
 import json
 import math
-import runpy
-import signal
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -19,7 +13,6 @@ from velatura.backbones import BackboneConfig, build_backbone
 from velatura.core.errors import ConfigError
 from velatura.engine.descent import Iterates
 from velatura.engine.objective import Objective, Term
-from velatura.engine.optimization import Checkpoints
 from velatura.engine.pyramid import Pyramid
 from velatura.losses.gram import Gram
 from velatura.losses.wasserstein import Wasserstein
@@ -27,20 +20,7 @@ from velatura.ops.resize import resize
 from velatura.optimizers.adam import Adam
 from velatura.optimizers.lbfgs import LBFGS
 
-SCRIPT = Path(__file__).with_name("small_run.py")
 STEPS = 7
-
-
-@pytest.fixture(scope="module")
-def small():
-    """What :mod:`small_run` defines: the stylizer of every test here."""
-    return SimpleNamespace(**runpy.run_path(str(SCRIPT)))
-
-
-def _cancelled_after(steps):
-    """Asked once before each step and each change of scale, it says yes after so many steps."""
-    reports = []
-    return {"on_progress": reports.append, "cancelled": lambda: len(reports) >= steps}
 
 
 def _distance(one, other):
@@ -124,12 +104,12 @@ def test_cancelled_between_any_two_steps(small, steps):
         assert_close(outcome.pixels, resize(whole[steps - 1][None], small.SIZE)[0].clamp(0, 1))
 
 
-def test_cancelled_after_a_step_far_off_gives_the_best(small):
+def testcancelled_after_a_step_far_off_gives_the_best(small, cancelled_after):
     """A step of 30 times the range; the last of a whole run is as far off."""
     iterates, pyramid = Iterates(result="last", clamp="end"), Pyramid(smallest=0, steps=(2,))
     by = small.stylizer(iterates=iterates, pyramid=pyramid)
     by.method = replace(by.method, optimizer=Adam(lr=30))
-    start, far = (small.paint(by, **_cancelled_after(steps)) for steps in (0, 1))
+    start, far = (small.paint(by, **cancelled_after(steps)) for steps in (0, 1))
     assert start.interrupted
     assert far.interrupted
     assert torch.equal(start.pixels, far.pixels)
@@ -295,117 +275,6 @@ def test_a_canvas_too_small_for_the_deepest_layer_is_refused(small):
         small.stylizer(terms=terms)(
             torch.rand(3, 15, 32), [torch.rand(3, 40, 40)], blend=[1.0], size=(15, 32)
         )
-
-
-def _resumed(small, optimizer, path, **options):
-    return small.paint(small.stylizer(optimizer), checkpoints=Checkpoints(resume_from=path), **options)
-
-
-@pytest.mark.parametrize("optimizer", ["adam", "adamw", "lbfgs"])
-@pytest.mark.parametrize("steps", range(STEPS + 1))
-def test_resumed_at_any_step_equals_an_unbroken_run(small, tmp_path, optimizer, steps):
-    path = tmp_path / "run.safetensors"
-    whole = small.paint(small.stylizer(optimizer))
-    small.paint(small.stylizer(optimizer), checkpoints=Checkpoints(save_to=path), **_cancelled_after(steps))
-    reports = []
-    resumed = _resumed(small, optimizer, path, on_progress=reports.append)
-    assert [report.step for report in reports] == list(range(steps + 1, STEPS + 1))
-    assert_close(resumed.pixels, whole.pixels, rtol=0, atol=0)
-    assert resumed.history == whole.history
-    assert not resumed.interrupted
-
-
-def test_interrupted_again_and_again_equals_an_unbroken_run(small, tmp_path):
-    path = tmp_path / "run.safetensors"
-    whole = small.paint(small.stylizer("lbfgs", initialization="uniform"))
-    checkpoints, outcome = Checkpoints(save_to=path), None
-    while outcome is None or outcome.interrupted:
-        outcome = small.paint(
-            small.stylizer("lbfgs", initialization="uniform"), checkpoints=checkpoints, **_cancelled_after(1)
-        )
-        checkpoints = Checkpoints(save_to=path, resume_from=path)
-    assert_close(outcome.pixels, whole.pixels, rtol=0, atol=0)
-    assert outcome.history == whole.history
-
-
-@pytest.mark.parametrize("steps", [2, 4])
-def test_resumed_after_a_step_was_taken_back(small, tmp_path, monkeypatch, steps):
-    """Not finite at the third evaluation: the halved step is part of the state."""
-    path, plain = tmp_path / "run.safetensors", Objective.__call__
-
-    def break_at(number):
-        count = itertools.count(1)
-
-        def broken(objective, canvas):
-            terms = plain(objective, canvas)
-            return {**terms, "style": terms["style"] * math.nan} if next(count) == number else terms
-
-        monkeypatch.setattr(Objective, "__call__", broken)
-
-    break_at(3)
-    whole = small.paint(small.stylizer())
-    break_at(3)
-    small.paint(small.stylizer(), checkpoints=Checkpoints(save_to=path), **_cancelled_after(steps))
-    break_at(3 - steps)
-    resumed = _resumed(small, "adam", path)
-    assert_close(resumed.pixels, whole.pixels, rtol=0, atol=0)
-
-
-def test_resumed_after_a_kill_equals_an_unbroken_run(small, tmp_path):
-    path, optimizer, steps = tmp_path / "run.safetensors", "lbfgs", 5
-    killed = subprocess.run(
-        [sys.executable, str(SCRIPT), str(path), optimizer, str(steps)], check=False, capture_output=True
-    )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
-    assert [file.name for file in tmp_path.iterdir()] == [path.name]
-    whole, reports = small.paint(small.stylizer(optimizer)), []
-    resumed = _resumed(small, optimizer, path, on_progress=reports.append)
-    assert reports[0].step == steps + 1
-    assert_close(resumed.pixels, whole.pixels, rtol=0, atol=0)
-    assert resumed.history == whole.history
-
-
-@pytest.mark.parametrize(("every_s", "expected"), [(0, STEPS + 1), (1e6, 1)])
-def test_how_often_a_run_is_saved(small, tmp_path, monkeypatch, every_s, expected):
-    saved = []
-    write = "velatura.engine.optimization.write_checkpoint"
-    monkeypatch.setattr(write, lambda path, *_, **__: saved.append(path))
-    small.paint(small.stylizer(), checkpoints=Checkpoints(save_to=tmp_path / "run", every_s=every_s))
-    assert saved == expected * [tmp_path / "run"]
-
-
-def test_a_checkpoint_of_another_run_names_what_differs(small, tmp_path):
-    path = tmp_path / "run.safetensors"
-    settings = {"seed": 0, "method": {"optimizer": {"name": "adam", "lr": 0.03}}}
-    small.paint(
-        small.stylizer(),
-        checkpoints=Checkpoints(save_to=path, fingerprint=settings),
-        **_cancelled_after(2),
-    )
-    other = {"seed": 1, "method": {"optimizer": {"name": "adam", "lr": 0.05}}}
-    checkpoints = Checkpoints(resume_from=path, fingerprint=other)
-    with pytest.raises(
-        ConfigError, match=r"of a run with another seed, method.optimizer.lr; give the settings"
-    ):
-        small.paint(small.stylizer(), checkpoints=checkpoints)
-
-
-def test_a_checkpoint_of_another_size_is_refused(small, tmp_path):
-    path = tmp_path / "run.safetensors"
-    small.paint(small.stylizer(), checkpoints=Checkpoints(save_to=path), **_cancelled_after(2))
-    content, style = small.pictures()
-    with pytest.raises(ConfigError, match="of a run with another list of scales"):
-        small.stylizer()(
-            content, [style], blend=[1.0], size=(27, 36), checkpoints=Checkpoints(resume_from=path)
-        )
-
-
-def test_a_broken_checkpoint_is_refused(small, tmp_path):
-    path = tmp_path / "run.safetensors"
-    small.paint(small.stylizer(), checkpoints=Checkpoints(save_to=path), **_cancelled_after(2))
-    path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(ConfigError, match=r"cannot resume: .*run.safetensors is not a whole checkpoint"):
-        _resumed(small, "adam", path)
 
 
 def test_terms_that_differ_in_weight_alone_share_a_backbone(small):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from velatura.ops.resize import fit, resize
+from velatura.ops.resize import fit, resize, same_aspect
 
 
 @pytest.mark.parametrize(
@@ -75,3 +75,17 @@ def test_an_edge_overshoots():
     larger = resize(step, (8, 48))
     assert larger.max() > 1.01
     assert larger.min() < -0.01
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ((300, 400), (150, 200), True),
+        ((300, 400), (75, 99), True),
+        ((300, 400), (400, 300), False),
+        ((100, 100), (100, 103), False),
+        ((1, 5000), (1, 2500), False),
+    ],
+)
+def test_the_same_aspect_but_for_whole_pixels(one, other, expected):
+    assert same_aspect(one, other) == same_aspect(other, one) == expected

@@ -17,8 +17,9 @@ def keep_freed_memory() -> bool:
 
     By default it gives large blocks back to the system at once. Every step of a descent then takes the same
     feature maps from the system again, which clears each page first: 8 % of a step at 512 pixels and 17 % at
-    1024 (the preset ``fast``, one thread). Peak memory stays what it was; what is kept is given back when
-    the process ends. It concerns the whole process, so it is for a program to call, not for a library.
+    1024 (``vgg19-slim``, seven layers of moments, one thread). Peak memory stays what it was; what is kept
+    is given back when the process ends. It concerns the whole process, so it is for a program to call, not
+    for a library.
 
     Returns:
         Whether it took effect: the C library is glibc.

@@ -39,7 +39,7 @@ def bfloat16_wins(backbone: Backbone) -> bool:
     """Whether ``backbone`` is at least 1.15 times as fast in bfloat16 as in float32, on this machine's CPU.
 
     One pass of a picture of 128 pixels, forward and back to the pixels, is timed in both, in turns; the
-    faster of two counts. That takes 0.1 s with ``vgg19-slim`` and about a second with VGG-19. The verdict
+    faster of two counts. That takes 0.2 s with ``vgg19-slim`` and 3 s with VGG-19 on two cores. The verdict
     is kept in the folder ``precision`` of the cache, by processor, number of threads, versions and network,
     so that the next run computes as this one did. Where it cannot be kept or read, it is measured anew by
     every process.

@@ -17,12 +17,9 @@ from velatura.core.errors import ConfigError, WeightsError, unknown_name
 from velatura.imaging import Picture
 from velatura.jobs.schema import assign, build
 from velatura.metrics import FeatureMetric, Metric, View, metrics
-from velatura.ops.resize import fit, resize
+from velatura.ops.resize import fit, resize, same_aspect
 
 __all__ = ["Evaluation", "Evaluator", "Judged", "Networks", "evaluation", "network_named", "without_absent"]
-
-# The same picture at another size has its proportions up to whole pixels.
-_ASPECT_TOLERANCE = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -256,8 +253,7 @@ def _fit(picture: Picture, long_edge: int) -> tuple[int, int]:
 
 
 def _check_aspect(output: Picture, picture: Picture, what: str) -> None:
-    ours, theirs = output.width * picture.height, output.height * picture.width
-    if abs(ours - theirs) > _ASPECT_TOLERANCE * theirs:
+    if not same_aspect((output.height, output.width), (picture.height, picture.width)):
         raise ConfigError(
             f"the output is {output.width}x{output.height} and the {what} {picture.width}x{picture.height}: "
             "they cannot be compared position by position; crop one to the other's proportions"

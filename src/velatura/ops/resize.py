@@ -5,7 +5,10 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["fit", "resize"]
+__all__ = ["fit", "resize", "same_aspect"]
+
+# The same picture at another size has its proportions up to whole pixels.
+_ASPECT_TOLERANCE = 0.02
 
 
 def fit(height: int, width: int, long_edge: int) -> tuple[int, int]:
@@ -21,6 +24,12 @@ def fit(height: int, width: int, long_edge: int) -> tuple[int, int]:
     """
     scale = long_edge / max(height, width)
     return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def same_aspect(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether two sizes, height and width each, have the same proportions but for whole pixels: to 2 %."""
+    ours, theirs = one[1] * other[0], other[1] * one[0]
+    return abs(ours - theirs) <= _ASPECT_TOLERANCE * max(ours, theirs)
 
 
 def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
