@@ -76,21 +76,6 @@ class Network(nn.Module, ABC):
         """
         raise TypeError(f"{type(self).__name__} has styles of its own; it takes none from a picture")
 
-    def targets(self, content: Tensor, style: Style | None) -> Mapping[str, Tensor]:  # noqa: ARG002 - for those that have
-        """The features that the stylization is meant to have, where the network itself computes them.
-
-        Args:
-            content: Photographs, ``(B, 3, H, W)`` in [0, 1].
-            style: As for :meth:`forward`.
-
-        Returns:
-            Layer of the loss network to features, ``(B, C, h, w)``.
-
-        Raises:
-            TypeError: It computes none.
-        """
-        raise TypeError(f"{type(self).__name__} computes no features that its picture is to have")
-
     def choose(self, weights: Sequence[float]) -> Style:
         """A blend of the styles that a network of ``many`` was trained for.
 

@@ -64,9 +64,7 @@ class Training:
     average: Annotated[
         float, Interval(ge=0, lt=1), Setting("Decay of the averaged weights, which are kept; 0: no average")
     ] = 0.0
-    gradient_clip: Annotated[
-        float, Ge(0), Setting("Norm to which a longer gradient is cut; 0: never")
-    ] = 0.0
+    gradient_clip: Annotated[float, Ge(0), Setting("Norm to which a longer gradient is cut; 0: never")] = 0.0
     normalize_gradients: Annotated[
         bool, Setting("Give each layer of each term a gradient whose L1 norm is its weight")
     ] = False

@@ -41,6 +41,19 @@ class Location:
     offset: int | None = None
     size: int = 0
 
+    def content(self) -> bytes:
+        """The bytes of the file.
+
+        Raises:
+            ImageError: They cannot be read.
+        """
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self.offset or 0)
+                return file.read(-1 if self.offset is None else self.size)
+        except OSError as error:
+            raise ImageError(f"cannot read {self.path}: {error.strerror or error}") from error
+
     def read(self) -> Tensor:
         """The picture, transparent parts as white: ``(3, H, W)`` in [0, 1].
 
@@ -49,14 +62,8 @@ class Location:
         """
         if self.offset is None:
             return read_picture(self.path).over().pixels
-        try:
-            with self.path.open("rb") as tar:
-                tar.seek(self.offset)
-                content = tar.read(self.size)
-        except OSError as error:
-            raise ImageError(f"cannot read {self.path}: {error.strerror or error}") from error
         with tempfile.NamedTemporaryFile(suffix=Path(self.name).suffix) as file:
-            file.write(content)
+            file.write(self.content())
             file.flush()
             return read_picture(file.name).over().pixels
 

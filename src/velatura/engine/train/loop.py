@@ -241,9 +241,7 @@ class _Run:
     def save(self) -> None:
         if self.trainer.processes.is_first and not (self.saved_step == self.trainer.step > 0):
             record = {"step": self.trainer.step}
-            write_checkpoint(
-                self.saving.checkpoint, self.trainer.state(), record, of=self.saving.fingerprint
-            )
+            write_checkpoint(self.saving.checkpoint, self.trainer.state(), record, of=self.saving.fingerprint)
             self.saving.on_saved()
         self.saved_at, self.saved_step = time.monotonic(), self.trainer.step
 

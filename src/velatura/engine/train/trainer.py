@@ -7,6 +7,7 @@ import copy
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +23,15 @@ from velatura.engine.train.objective import TrainingObjective
 from velatura.engine.train.processes import Processes
 from velatura.networks import Network, Style
 
-__all__ = ["Lesson", "Trainer"]
+__all__ = ["Lesson", "Trainer", "Transferring"]
+
+
+@runtime_checkable
+class Transferring(Protocol):
+    """A network that computes the features which its picture is to have, for terms of ``transfer``."""
+
+    def transferred(self, content: Tensor, style: Style) -> Mapping[str, Tensor]:
+        """Of photographs ``(B, 3, H, W)`` in [0, 1], by layer of the loss network."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,8 +102,7 @@ class Trainer:
         self.step = 0
 
     def _check_transfer(self) -> None:
-        able = type(self.network).targets is not Network.targets
-        if self.objective.has_transfer and not able:
+        if self.objective.has_transfer and not isinstance(self.network, Transferring):
             raise ConfigError(
                 f"a term is of 'transfer', but {type(self.network).__name__} computes no features that its "
                 "picture is to have; take the target from content"
@@ -141,10 +149,12 @@ class Trainer:
         """
         contents = self.pixels(batch.contents)
         style = self.style_of(network, batch)
-        transfer = None
+        transfer: Mapping[str, Tensor] | None = None
         if self.objective.has_transfer:
+            assert isinstance(network, Transferring)
+            assert style is not None
             with torch.no_grad():
-                transfer = network.targets(contents, style)
+                transfer = network.transferred(contents, style)
         self.objective.aim_at(
             contents,
             styles=None if batch.styles is None else self.pixels(batch.styles),

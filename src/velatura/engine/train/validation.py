@@ -42,7 +42,7 @@ class HeldOut:
                 styles=None if self.styles is None else self.styles[some % len(self.styles)],
                 chosen=some % self.num_styles if self.num_styles else None,
             )
-            for some in numbers.split(size)
+            for some in torch.split(numbers, size)
         ]
 
 
