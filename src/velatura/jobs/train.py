@@ -110,8 +110,7 @@ def training(name: str, *, changes: Mapping[str, Any] | None = None) -> tuple[st
     """
     preset = _PAPERS.get(name, name)
     if preset not in preset_names():
-        known = [other for other in preset_names() if load_preset(other).kind == "training"]
-        raise unknown_name("training preset or network", name, [*known, *_PAPERS])
+        raise unknown_name("training preset or network", name, [*preset_names("training"), *_PAPERS])
     mapping = assign(Training, load_preset(preset).training, changes or {})
     return preset, build(Training, mapping)
 

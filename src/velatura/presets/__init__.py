@@ -106,10 +106,11 @@ def _leaves(table: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
 
 
 @cache
-def preset_names() -> tuple[str, ...]:
-    """Every preset, in alphabetical order."""
-    names = (entry.name for entry in files(__name__).iterdir())
-    return tuple(sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml")))
+def preset_names(*kinds: PresetKind) -> tuple[str, ...]:
+    """Every preset, or every one of ``kinds``, in alphabetical order."""
+    entries = (entry.name for entry in files(__name__).iterdir())
+    names = sorted(name.removesuffix(".toml") for name in entries if name.endswith(".toml"))
+    return tuple(name for name in names if not kinds or load_preset(name).kind in kinds)
 
 
 @cache

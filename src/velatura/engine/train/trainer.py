@@ -120,7 +120,11 @@ class Trainer:
         device = next(backbone.buffers()).device
         devices = [device] if device.type == "cuda" else []
         with torch.random.fork_rng(devices), self.precision.autocast(device):
-            torch.manual_seed(generator(self.config.seed, stream).initial_seed())
+            seed = generator(self.config.seed, stream).initial_seed()
+            torch.manual_seed(seed)
+            own = getattr(self.network, "rng", None)
+            if isinstance(own, torch.Generator):  # Of a network that draws noise.
+                own.manual_seed(seed)
             yield
 
     def pixels(self, squares: Tensor) -> Tensor:
