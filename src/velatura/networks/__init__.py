@@ -2,6 +2,7 @@
 
 from velatura.networks.base import Network, NetworkConfig, Style, blend_styles, networks
 from velatura.networks.files import ModelRecord, fill_network, read_model, write_model
+from velatura.networks.blocks import faded
 from velatura.networks.statistics import ChannelStatistics, InstanceNorm, held_statistics
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Style",
     "blend_styles",
     "fill_network",
+    "faded",
     "held_statistics",
     "networks",
     "read_model",
