@@ -34,6 +34,7 @@ _COMMANDS = {
     "backbones": ("velatura.cli.parts", "What there is", "List backbones, or the layers of one."),
     "losses": ("velatura.cli.parts", "What there is", "List losses with their settings."),
     "metrics": ("velatura.cli.parts", "What there is", "List metrics with units, sources and settings."),
+    "networks": ("velatura.cli.parts", "What there is", "List networks of one pass with their settings."),
     "optimizers": ("velatura.cli.parts", "What there is", "List optimisers with their settings."),
     "initializations": ("velatura.cli.parts", "What there is", "List initialisations with their settings."),
     "bench": ("velatura.cli.bench", "This machine", "Measure this machine, as ratios to a plain loop."),
