@@ -28,7 +28,7 @@ def test_the_help_lists_every_command_under_its_heading(velatura):
     assert commands == {
         "Options": ["--version", "--debug", "--help"],
         "Pictures": ["stylize", "evaluate", "samples"],
-        "Networks": ["distill", "weights"],
+        "Networks": ["train", "distill", "weights"],
         "What there is": ["presets", "backbones", "losses", "metrics", "optimizers", "initializations"],
         "This machine": ["bench"],
     }

@@ -28,6 +28,7 @@ _COMMANDS = {
     "stylize": ("velatura.cli.stylize", "Pictures", "Give a photograph the style of a painting."),
     "evaluate": ("velatura.cli.evaluate", "Pictures", "Judge pictures beside photograph and painting."),
     "samples": ("velatura.cli.samples", "Pictures", "Draw the sample photographs and paintings."),
+    "train": ("velatura.cli.train", "Networks", "Train a network that stylises in one pass."),
     "distill": ("velatura.cli.distill", "Networks", "Train the narrow backbone that Velatura ships."),
     "weights": ("velatura.cli.weights", "Networks", "List, fetch, import and find weights."),
     "presets": ("velatura.cli.presets", "What there is", "List presets, and show one with its sources."),
