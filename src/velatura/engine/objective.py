@@ -84,17 +84,19 @@ class Objective:
         self.layers = backbone.check_layers(read - {IMAGE})
         self.targets: dict[str, dict[str, Target]] = {}
 
-    def features(self, image: Tensor, *, of: Collection[str] | None = None) -> dict[str, Tensor]:
+    def features(
+        self, image: Tensor, *, of: Collection[str] | None = None, also: Collection[str] = ()
+    ) -> dict[str, Tensor]:
         """Every layer that a term reads, and the image itself under :data:`IMAGE`.
 
         Args:
             image: Pictures, ``(B, 3, H, W)`` in [0, 1].
             of: Only what terms of these are to read; None: all.
+            also: Further layers that somebody wants.
         """
-        if of is None:
-            return {IMAGE: image, **self.backbone(image, self.layers)}
-        read = {layer for term in self.terms.values() if term.of in of for layer in term.layers}
-        return {IMAGE: image, **self.backbone(image, [layer for layer in self.layers if layer in read])}
+        terms = (term for term in self.terms.values() if of is None or term.of in of)
+        read = {layer for term in terms for layer in term.layers} - {IMAGE}
+        return {IMAGE: image, **self.backbone(image, read.union(also))}
 
     @torch.no_grad()
     def aim(self, content: Tensor, styles: Sequence[Tensor], blend: Sequence[float]) -> None:
