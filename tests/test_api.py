@@ -227,6 +227,7 @@ def test_the_public_namespace_is_exactly_what_is_listed():
         "load_image",
         "losses",
         "metrics",
+        "networks",
         "optimizers",
         "save_image",
         "stylize",
@@ -240,6 +241,7 @@ def test_the_public_namespace_is_exactly_what_is_listed():
         ("initializations", "grey"),
         ("losses", "gram"),
         ("metrics", "cfsd"),
+        ("networks", "johnson"),
         ("optimizers", "adam"),
     ],
 )

@@ -26,7 +26,7 @@ from velatura.core.errors import (
 )
 
 if TYPE_CHECKING:
-    from velatura import backbones, initializations, losses, metrics, optimizers
+    from velatura import backbones, initializations, losses, metrics, networks, optimizers
     from velatura.api import evaluate, load_image, save_image, stylize
     from velatura.imaging import Picture
 
@@ -45,6 +45,7 @@ __all__ = [
     "load_image",
     "losses",
     "metrics",
+    "networks",
     "optimizers",
     "save_image",
     "stylize",
@@ -57,7 +58,7 @@ _HOMES = {
     "save_image": "velatura.api",
     "stylize": "velatura.api",
 }
-_PARTS = ("backbones", "initializations", "losses", "metrics", "optimizers")
+_PARTS = ("backbones", "initializations", "losses", "metrics", "networks", "optimizers")
 
 
 def __getattr__(name: str) -> Any:

@@ -28,8 +28,16 @@ def test_the_help_lists_every_command_under_its_heading(velatura):
     assert commands == {
         "Options": ["--version", "--debug", "--help"],
         "Pictures": ["stylize", "evaluate", "samples"],
-        "Networks": ["distill", "weights"],
-        "What there is": ["presets", "backbones", "losses", "metrics", "optimizers", "initializations"],
+        "Networks": ["train", "distill", "weights"],
+        "What there is": [
+            "presets",
+            "backbones",
+            "losses",
+            "metrics",
+            "networks",
+            "optimizers",
+            "initializations",
+        ],
         "This machine": ["bench"],
     }
 

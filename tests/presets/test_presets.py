@@ -4,27 +4,53 @@ import pytest
 
 from velatura.core.errors import ConfigError
 from velatura.engine.optimization import Optimization
+from velatura.engine.train import Training
 from velatura.jobs.schema import build
+from velatura.jobs.stylize import stylization
 from velatura.presets import Preset, load_preset, preset_names
 
 
 def test_the_presets_are_these():
-    assert preset_names() == ("bisht2023", "fast", "gatys2016", "saric2020")
+    methods = ("bisht2023", "fast", "gatys2016", "saric2020")
+    trainings = ("dumoulin2017", "huang2017", "johnson2016", "ulyanov2016", "ulyanov2017")
+    assert preset_names("method") == methods
+    assert preset_names("training") == trainings
+    assert preset_names() == tuple(sorted(methods + trainings))
 
 
-@pytest.mark.parametrize("name", preset_names())
-def test_every_preset_builds(name):
+@pytest.mark.parametrize("name", preset_names("method"))
+def test_every_method_builds(name):
     preset = load_preset(name)
     method = build(Optimization, preset.method)
     assert {term.of for term in method.terms.values()} >= {"content", "style"}
     assert preset.size == 512
+    assert next(preset.rows())[:2] == ("size", 512)
+
+
+@pytest.mark.parametrize("name", preset_names("training"))
+def test_every_training_builds(name):
+    preset = load_preset(name)
+    training = build(Training, preset.training)
+    assert {term.of for term in training.terms.values()} & {"content", "transfer"}
+    assert "style" in {term.of for term in training.terms.values()}
+    assert preset.size is None
+
+
+@pytest.mark.parametrize("name", preset_names("training"))
+def test_a_training_is_no_method(name):
+    with pytest.raises(ConfigError, match=f"trains a network: train it with 'velatura train {name} ...'"):
+        stylization(name)
+
+
+def test_a_method_is_no_training():
+    with pytest.raises(ConfigError, match=r"^preset 'fast' optimises a picture: .* --preset fast'$"):
+        _ = load_preset("fast").training
 
 
 @pytest.mark.parametrize("name", preset_names())
 def test_every_value_has_a_source(name):
     rows = list(load_preset(name).rows())
     assert [path for path, _, source in rows if not source.strip()] == []
-    assert rows[0][:2] == ("size", 512)
     paths = [path for path, _, _ in rows]
     assert len(set(paths)) == len(paths)
 
@@ -32,7 +58,7 @@ def test_every_value_has_a_source(name):
 @pytest.mark.parametrize("name", preset_names())
 def test_every_source_is_of_some_value(name):
     preset = load_preset(name)
-    paths = ["size", *(f"method.{path}" for path, _, _ in preset.rows())]
+    paths = ["size", *(f"{preset.kind}.{path}" for path, _, _ in preset.rows())]
     for prefix in preset.sources:
         assert any(f"{path}.".startswith(f"{prefix}.") for path in paths), prefix
 
@@ -51,7 +77,8 @@ def test_the_longest_prefix_names_the_source():
         title="",
         source="",
         size=1,
-        method={"a": {"b": {"c": 1, "d": 2}, "bc": 3}},
+        kind="method",
+        settings={"a": {"b": {"c": 1, "d": 2}, "bc": 3}},
         sources={"method": "all", "method.a.b": "b", "method.a.b.d": "d"},
     )
     assert list(preset.rows()) == [("size", 1, ""), ("a.b.c", 1, "b"), ("a.b.d", 2, "d"), ("a.bc", 3, "all")]

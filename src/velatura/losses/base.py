@@ -35,6 +35,11 @@ class Loss(ABC):
     """
 
     name: ClassVar[str]
+    compares_batch: ClassVar[bool] = False
+    """Whether the pictures of a batch are compared with one another, and not each with a target.
+
+    Such a loss has an empty target, may be negative, and is for training networks: it needs two pictures.
+    """
 
     @abstractmethod
     def target(self, features: Tensor, mask: Tensor | None = None) -> Target:
@@ -81,7 +86,7 @@ class Loss(ABC):
             mask: How much each position of ``features`` counts; None: all the same.
 
         Returns:
-            ``(B,)``; zero at the features that the target was taken from.
+            ``(B,)``; zero at the features that the target was taken from, but where :attr:`compares_batch`.
 
         Raises:
             ValueError: The target does not fit the features.

@@ -36,6 +36,12 @@ class Network(nn.Module, ABC):
     styles: ClassVar[StyleCount]
     num_styles: int = 1
     """How many styles a network of ``many`` tells apart."""
+    rng: torch.Generator | None = None
+    """Where a network that draws noise has it from, on the CPU; None: it draws none.
+
+    In training it moves on, and each picture of a batch has noise of its own. In evaluation it stays as it
+    is, and every picture has the same: another picture is had from a generator with another seed.
+    """
 
     def forward(self, content: Tensor, style: Style | None = None, *, alpha: float = 1.0) -> Tensor:
         """The stylization of a batch of photographs.
