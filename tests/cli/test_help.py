@@ -79,7 +79,9 @@ def test_the_help_of_stylize_is_grouped_and_has_units(velatura):
     assert "velatura stylize photo.jpg painting.jpg -o out.png" in text
 
 
-@pytest.mark.parametrize("command", ["samples", "distill", "weights", "presets", "backbones", "losses"])
+@pytest.mark.parametrize(
+    "command", ["samples", "survey", "distill", "weights", "presets", "backbones", "losses"]
+)
 def test_every_command_has_help(velatura, command):
     answer = velatura(command, "--help")
     assert (answer.status, answer.err) == (0, "")

@@ -102,12 +102,14 @@ class Standing:
         intervals: 95 % interval of each, by drawing raters anew; None of one rater.
         bounded: Whether the strengths exist as they are. Where some won or lost every vote, half a
             vote each way was added.
+        unbounded_draws: In how many of the draws of raters the same had to be done.
     """
 
     duels: tuple[Duel, ...]
     strengths: tuple[float, ...]
     intervals: tuple[tuple[float, float], ...] | None
     bounded: bool
+    unbounded_draws: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,6 +210,7 @@ def _standing(wins: NDArray[np.float64], draws: NDArray[np.float64] | None) -> S
         strengths=tuple(map(float, strengths)),
         intervals=None if drawn_strengths is None else tuple(map(_interval, drawn_strengths.T)),
         bounded=bool(is_bounded(total)),
+        unbounded_draws=0 if drawn is None else int((~is_bounded(drawn)).sum()),
     )
 
 
@@ -296,4 +299,9 @@ def _notes(
     if not all(standing.bounded for standing in standings):
         yield (
             "where a method won or lost every vote, its strength has no bound; half a vote each way was added"
+        )
+    if any(standing.unbounded_draws for standing in standings):
+        yield (
+            "in some draws of raters a method won or lost every vote; half a vote each way was added there, so "
+            "that the far end of such an interval of log-odds is no limit"
         )

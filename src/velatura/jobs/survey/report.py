@@ -49,6 +49,7 @@ def _standing(standing: Standing, methods: Sequence[str]) -> dict[str, Any]:
             for method, strength, interval in zip(methods, standing.strengths, intervals, strict=True)
         },
         "half_votes_added": not standing.bounded,
+        "draws_with_half_votes_added": standing.unbounded_draws,
     }
 
 

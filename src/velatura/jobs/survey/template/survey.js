@@ -8,6 +8,7 @@
   const MOST_ENLARGED = 1.5;
   const CHOSEN_MS = 180;
   const EDGE = 8;
+  const LONG_QUESTION = 50;
   const SIDES = ["left", "right"];
 
   const $ = (id) => document.getElementById(id);
@@ -161,6 +162,7 @@
     $("progress").value = state.answers.length;
     const asked = questionOf(trial);
     $("asked").textContent = asked;
+    $("question").classList.toggle("long", asked.length > LONG_QUESTION);
     showContext(trial);
     $("choices").classList.add("waiting");
     const images = SIDES.map((side) => {
