@@ -302,6 +302,6 @@ def _notes(
         )
     if any(standing.unbounded_draws for standing in standings):
         yield (
-            "in some draws of raters a method won or lost every vote; half a vote each way was added there, so "
-            "that the far end of such an interval of log-odds is no limit"
+            "in some draws of raters a method won or lost every vote; half a vote each way was added there, "
+            "so that the far end of such an interval of log-odds is no limit"
         )
