@@ -35,9 +35,9 @@ from velatura.engine.train import (
     resume,
     train,
 )
-from velatura.jobs.pictures import hold_out, pictures_under
 from velatura.jobs.record import machine_record
 from velatura.jobs.schema import assign, build
+from velatura.jobs.sources import hold_out, pictures_under
 from velatura.jobs.training_log import TrainingLog
 from velatura.networks import Network
 from velatura.networks.encoder import Encoder
