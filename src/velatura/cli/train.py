@@ -38,6 +38,7 @@ def train(
     content: Annotated[str, _of_job("contents", "FOLDER|TAR", "--content")],
     styles: Annotated[list[str], _of_job("styles", "FILE|FOLDER", "--styles", "--style")],
     output: Annotated[str, _of_job("output", "FOLDER", "--output", "-o")],
+    start: Annotated[str | None, _of_job("start", "MODEL", "--from")] = None,
     resume: Annotated[bool, typer.Option("--resume", help=help_of(TrainJob, "resume"))] = False,
     steps: Annotated[int | None, _of_training("steps", "N")] = None,
     batch: Annotated[int | None, _of_training("batch", "N")] = None,
@@ -68,9 +69,12 @@ def train(
     """
     options = {"steps": steps, "batch": batch, "precision": precision, "seed": seed}
     preset, config = training(
-        name, changes={**_given(options), **dict(parse_assignment(text) for text in settings or ())}
+        name,
+        changes={**_given(options), **dict(parse_assignment(text) for text in settings or ())},
+        start=start,
     )
     others = {
+        "start": start,
         "device": device,
         "workers": workers,
         "threads": threads,

@@ -60,7 +60,7 @@ class Trainer:
         backbone: The network that ``config.backbone`` names, on that device.
         precision: What both compute in.
         paintings: Those of a network's own styles, each ``(1, 3, h, w)`` in [0, 1] on the device; none for
-            a network of any style.
+            a network of any style. Where the network knows more styles, these are the last of them.
         processes: Those that train it together.
 
     Raises:
@@ -174,8 +174,13 @@ class Trainer:
             return network.encode(paintings)
         if network.styles == "many":
             assert chosen is not None
-            return {"weights": functional.one_hot(chosen, network.num_styles).to(self.device, torch.float32)}
+            index = chosen + self.first_style(network)
+            return {"weights": functional.one_hot(index, network.num_styles).to(self.device, torch.float32)}
         return None
+
+    def first_style(self, network: Network) -> int:
+        """Which style of a network of many the first painting is."""
+        return network.num_styles - len(self.paintings)
 
     @torch.no_grad()
     def _transfer(
