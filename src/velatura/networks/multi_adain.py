@@ -248,9 +248,9 @@ def _of(style: Style, name: str) -> tuple[Tensor, Tensor]:
 
 
 def _deviation(mean: Tensor, second: Tensor) -> Tensor:
-    # Relative to the mean square: of a picture of one colour, rounding leaves a variance of 1e-7 of it.
+    # Relative to the mean square: of a picture of one colour, rounding leaves a variance of 1e-5 of it, and a sum of many.
     square = second.diagonal(dim1=1, dim2=2)
-    return ((square - mean.square()).clamp_min(0) + 1e-4 * square + 1e-5).sqrt()
+    return ((square - mean.square()).clamp_min(0) + 1e-2 * square + 1e-5).sqrt()
 
 
 def _carried(
