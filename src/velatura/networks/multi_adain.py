@@ -248,8 +248,9 @@ def _of(style: Style, name: str) -> tuple[Tensor, Tensor]:
 
 
 def _deviation(mean: Tensor, second: Tensor) -> Tensor:
-    variance = second.diagonal(dim1=1, dim2=2) - mean.square()
-    return (variance.clamp_min(0) + 1e-5).sqrt()
+    # Relative to the mean square: in a picture of one colour, rounding leaves a variance of 1e-5 of it.
+    square = second.diagonal(dim1=1, dim2=2)
+    return ((square - mean.square()).clamp_min(0) + 1e-2 * square + 1e-5).sqrt()
 
 
 def _carried(
