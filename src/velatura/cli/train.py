@@ -96,9 +96,10 @@ def train(
     )
     with cancelled_by_interrupt() as cancelled:
         trained = run_train(job, on_report=(lambda _: None) if quiet else _teller(), cancelled=cancelled)
-    for note in trained.notes:
-        typer.echo(f"velatura: {note}", err=True)
-    typer.echo(trained.path)
+    if trained.is_first:
+        for note in trained.notes:
+            typer.echo(f"velatura: {note}", err=True)
+        typer.echo(trained.path)
     return 130 if trained.interrupted else 0
 
 

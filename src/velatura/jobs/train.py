@@ -88,11 +88,13 @@ class Trained:
         path: The model file.
         interrupted: Whether it was cancelled before its last step.
         notes: What the user should know, a line each.
+        is_first: Whether this process is the one that wrote, of those that trained together.
     """
 
     path: Path
     interrupted: bool
     notes: tuple[str, ...] = ()
+    is_first: bool = True
 
 
 def training(
@@ -206,7 +208,9 @@ def _run(
         )
     broken = sorted({*unreadable, *log.broken})
     notes = [f"{len(broken)} pictures could not be read: {'; '.join(broken[:5])}"] if broken else []
-    return Trained(path=folder / MODEL, interrupted=interrupted, notes=(*log.notes, *notes))
+    return Trained(
+        path=folder / MODEL, interrupted=interrupted, notes=(*log.notes, *notes), is_first=processes.is_first
+    )
 
 
 def _check_folder(folder: Path, *, resuming: bool) -> None:
