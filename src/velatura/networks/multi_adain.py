@@ -16,6 +16,7 @@ from velatura.backbones import BackboneConfig
 from velatura.backbones.convolution import Convolution
 from velatura.core.config import Setting
 from velatura.core.errors import ConfigError
+from velatura.core.rng import drawing_from
 from velatura.networks.base import Network, NetworkConfig, Style, StyleCount, blend_styles, networks
 from velatura.networks.encoder import Encoder, padded_to_multiple
 from velatura.networks.statistics import ChannelMoments, ChannelStatistics
@@ -64,8 +65,7 @@ class MultiAdaINConfig(NetworkConfig):
 
     def build(self, *, num_styles: int = 1, rng: torch.Generator) -> MultiAdaIN:  # noqa: ARG002 - any style
         """The network; before it is trained it gives the photograph in the painting's colours, blurred."""
-        with torch.random.fork_rng([]):
-            torch.manual_seed(int(torch.randint(2**62, (), generator=rng)))
+        with drawing_from(rng):
             return MultiAdaIN(self)
 
 
