@@ -27,8 +27,8 @@ def test_the_help_lists_every_command_under_its_heading(velatura):
     }
     assert commands == {
         "Options": ["--version", "--debug", "--help"],
-        "Pictures": ["stylize", "evaluate", "survey", "samples"],
-        "Networks": ["train", "distill", "weights"],
+        "Pictures": ["stylize", "apply", "evaluate", "survey", "samples"],
+        "Networks": ["train", "distill", "export", "weights"],
         "What there is": [
             "presets",
             "backbones",
@@ -77,7 +77,7 @@ def test_the_module_is_the_command():
         (["presets", "show"], "Missing argument 'NAME' (see velatura presets show --help)"),
         (["losses", "gram"], "Got unexpected extra argument(s) (gram) (see velatura losses --help)"),
         (["stylize"], "Missing argument 'CONTENT' (see velatura stylize --help)"),
-        (["stylize", "a"], "Missing argument 'STYLE' (see velatura stylize --help)"),
+        (["stylize", "-o", "b"], "Missing argument 'CONTENT' (see velatura stylize --help)"),
         (["stylize", "a", "b"], "Missing option '--output' / '-o' (see velatura stylize --help)"),
         (["stylize", "a", "b", "-o"], "Option '-o' requires an argument (see velatura stylize --help)"),
     ],

@@ -67,7 +67,7 @@ def test_no_line_is_wider_than_a_narrow_terminal(page, monkeypatch):
 
 def test_the_help_of_stylize_is_grouped_and_has_units(velatura):
     answer = velatura("stylize", "--help")
-    assert answer.out.startswith("Usage: velatura stylize [OPTIONS] CONTENT STYLE...\n")
+    assert answer.out.startswith("Usage: velatura stylize [OPTIONS] CONTENT [STYLE]...\n")
     headings = [line[:-1] for line in answer.out.splitlines() if re.fullmatch(r"\w[\w ]*:", line)]
     assert headings == ["Arguments", "The picture", "The method", "The run", "Files", "Options"]
     text = " ".join(answer.out.split())

@@ -28,6 +28,10 @@ class Small(Network):
         self.norm = InstanceNorm(channels)
         self.register_buffer("seen", torch.tensor(7))
 
+    @property
+    def encoder_sha256(self):
+        return "ef" * 32
+
     def stylize(self, content, style, *, alpha):
         return self.norm(self.first(content))[:, :3]
 
@@ -107,6 +111,13 @@ def test_a_weight_that_is_not_finite_is_not_written(network, file):
     with pytest.raises(WeightsError, match=r"tensor 'first\.bias' holds a number that float32 cannot"):
         write_model(file, network, RECORD)
     assert file.read_bytes() == before
+
+
+def test_the_encoder_is_named_by_the_network(network, file):
+    write_model(file, network, replace(RECORD, encoder_sha256=None))
+    assert read_model(file)[1] == RECORD
+    with pytest.raises(ValueError, match="another encoder"):
+        write_model(file, network, replace(RECORD, encoder_sha256="00"))
 
 
 def test_a_folder_that_cannot_be_written_to_is_said(network, tmp_path):
@@ -226,7 +237,7 @@ def _text(file):
         "[]",
         "{}",
         "[" * 100_000,
-        '{"config": {"name": 1}, "style_names": 1, "style_sha256": [], "encoder_sha256": null, "training": {}}',
+        '{"config": {"name": 1}, "style_names": 1, "style_sha256": [], "encoder_sha256": 0, "training": {}}',
         '{"config": {}, "style_names": [], "style_sha256": [], "encoder_sha256": null, "training": {}}',
     ],
 )

@@ -3,8 +3,10 @@
 import pytest
 
 from velatura.core.errors import ConfigError
+from velatura.engine.one_pass import OnePass
 from velatura.engine.optimization import Optimization
 from velatura.engine.train import Training
+from velatura.jobs.models import SHIPPED
 from velatura.jobs.schema import build
 from velatura.jobs.stylize import stylization
 from velatura.presets import Preset, load_preset, preset_names
@@ -15,7 +17,8 @@ def test_the_presets_are_these():
     trainings = ("dumoulin2017", "huang2017", "johnson2016", "ulyanov2016", "ulyanov2017")
     assert preset_names("method") == methods
     assert preset_names("training") == trainings
-    assert preset_names() == tuple(sorted(methods + trainings))
+    assert preset_names("network") == ("instant",)
+    assert preset_names() == tuple(sorted((*methods, *trainings, "instant")))
 
 
 @pytest.mark.parametrize("name", preset_names("method"))
@@ -34,6 +37,13 @@ def test_every_training_builds(name):
     assert {term.of for term in training.terms.values()} & {"content", "transfer"}
     assert "style" in {term.of for term in training.terms.values()}
     assert preset.size is None
+
+
+@pytest.mark.parametrize("name", preset_names("network"))
+def test_every_network_builds(name):
+    preset = load_preset(name)
+    assert build(OnePass, preset.network).model in SHIPPED
+    assert preset.size >= 512
 
 
 @pytest.mark.parametrize("name", preset_names("training"))

@@ -26,11 +26,13 @@ __all__ = ["main"]
 # its command is called, so that the help needs no torch.
 _COMMANDS = {
     "stylize": ("velatura.cli.stylize", "Pictures", "Give a photograph the style of a painting."),
+    "apply": ("velatura.cli.apply", "Pictures", "Stylise photographs with a trained network."),
     "evaluate": ("velatura.cli.evaluate", "Pictures", "Judge pictures beside photograph and painting."),
     "survey": ("velatura.cli.survey", "Pictures", "Ask people which of two pictures is better."),
     "samples": ("velatura.cli.samples", "Pictures", "Draw the sample photographs and paintings."),
     "train": ("velatura.cli.train", "Networks", "Train a network that stylises in one pass."),
     "distill": ("velatura.cli.distill", "Networks", "Train the narrow backbone that Velatura ships."),
+    "export": ("velatura.cli.export", "Networks", "Write a trained network for other programs."),
     "weights": ("velatura.cli.weights", "Networks", "List, fetch, import and find weights."),
     "presets": ("velatura.cli.presets", "What there is", "List presets, and show one with its sources."),
     "backbones": ("velatura.cli.parts", "What there is", "List backbones, or the layers of one."),

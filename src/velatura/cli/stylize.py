@@ -11,14 +11,16 @@ import typer
 
 from velatura.cli.batch import contents_of, output_for, run_batch
 from velatura.cli.help import App
+from velatura.cli.models import with_styles
 from velatura.cli.progress import cancelled_by_interrupt, progress_on_stderr
 from velatura.core.errors import ConfigError
+from velatura.jobs.models import Model
 from velatura.jobs.saving import Saving
 from velatura.jobs.schema import build, help_of, parse_assignment
 from velatura.jobs.stylize import Stylization, StylizeJob, stylization
 from velatura.runners import run
 
-__all__ = ["register"]
+__all__ = ["given", "merged", "numbers", "register"]
 
 _RESULT, _METHOD, _RUN, _FILES = "The picture", "The method", "The run", "Files"
 
@@ -42,7 +44,6 @@ def stylize(
         str,
         typer.Argument(metavar="CONTENT", help="The photograph; a folder or a quoted glob for many."),
     ],
-    styles: Annotated[list[str], typer.Argument(metavar="STYLE", help="The painting, or several to blend.")],
     output: Annotated[
         str,
         typer.Option(
@@ -53,6 +54,14 @@ def stylize(
             rich_help_panel=_RESULT,
         ),
     ],
+    styles: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="STYLE",
+            help="The painting, or several to blend; with a network that has its own styles, their names.",
+            show_default=False,
+        ),
+    ] = None,
     size: Annotated[int | None, _how("size", "PIXELS")] = None,
     upsample: Annotated[bool, _how("upsample")] = False,
     strength: Annotated[float | None, _how("strength", "FACTOR")] = None,
@@ -61,8 +70,17 @@ def stylize(
         _how("blend", "W,W,...", help="Weight of each painting, such as 0.7,0.3; unset: all the same"),
     ] = None,
     preset: Annotated[
-        str, _change("NAME", "Named settings that the others are laid over; see: velatura presets")
-    ] = "fast",
+        str | None,
+        _change(
+            "NAME",
+            "Named settings that the others are laid over; unset: fast, or instant with --model; "
+            "see: velatura presets",
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        _change("NAME|FILE", "Trained network that does it in one pass; see: velatura apply --help"),
+    ] = None,
     backbone: Annotated[
         str | None, _change("NAME", "Network whose features are compared; see: velatura backbones")
     ] = None,
@@ -139,17 +157,18 @@ def stylize(
         "optimizer.name": optimizer,
         "initialization.name": initialization if start is None else "picture",
         "initialization.path": start,
-        "pyramid.steps": _numbers("steps", steps),
+        "pyramid.steps": numbers("steps", steps),
     }
     how = stylization(
         preset,
-        changes=_merged(_given(changes), dict(parse_assignment(text) for text in settings or ())),
+        model=model,
+        changes=merged(given(changes), dict(parse_assignment(text) for text in settings or ())),
         upsample=upsample,
-        **_given(
+        **given(
             {
                 "size": size,
                 "strength": strength,
-                "blend": _numbers("blend", blend),
+                "blend": numbers("blend", blend),
                 "seed": seed,
                 "device": device,
                 "precision": precision,
@@ -159,7 +178,7 @@ def stylize(
     )
     saving = build(
         Saving,
-        _given(
+        given(
             {
                 "quality": quality,
                 "bits": bits,
@@ -175,26 +194,30 @@ def stylize(
             }
         ),
     )
+    how, paintings, network = with_styles(how, styles or ())
     photos, is_batch = contents_of(content)
     to_folder = is_batch or output.endswith(("/", os.sep)) or os.path.isdir(output)  # noqa: PTH112 - as in contents_of
     jobs = [
         StylizeJob(
             content=str(photo),
-            styles=tuple(styles),
+            styles=paintings,
             output=str(output_for(photo, Path(output)) if to_folder else output),
             stylization=how,
             saving=saving,
         )
         for photo in photos
     ]
-    return run_batch(jobs, quiet=quiet) if is_batch else _run_one(jobs[0], quiet=quiet)
+    if is_batch:
+        return run_batch(jobs, quiet=quiet, model=network)
+    return _run_one(jobs[0], quiet=quiet, model=network)
 
 
-def _given(options: dict[str, Any]) -> dict[str, Any]:
+def given(options: dict[str, Any]) -> dict[str, Any]:
+    """The options that were given."""
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _merged(options: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+def merged(options: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
     """Both, where none of them is in the other.
 
     Raises:
@@ -205,7 +228,7 @@ def _merged(options: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]
     return {**options, **settings}
 
 
-def _numbers(name: str, text: str | None) -> list[float] | None:
+def numbers(name: str, text: str | None) -> list[float] | None:
     """``0.7,0.3`` as numbers; None as None.
 
     Raises:
@@ -219,10 +242,10 @@ def _numbers(name: str, text: str | None) -> list[float] | None:
         raise ConfigError(f"--{name}: expected numbers with commas between them, not {text!r}") from None
 
 
-def _run_one(job: StylizeJob, *, quiet: bool) -> int:
+def _run_one(job: StylizeJob, *, quiet: bool, model: Model | None) -> int:
     began = time.monotonic()
     with cancelled_by_interrupt() as cancelled, progress_on_stderr(quiet=quiet) as on_progress:
-        result = run(job, on_progress=on_progress, cancelled=cancelled)
+        result = run(job, model=model, on_progress=on_progress, cancelled=cancelled)
     for note in result.notes:
         typer.echo(f"velatura: {note}", err=True)
     if not quiet:

@@ -10,6 +10,7 @@ import typer
 
 from velatura.cli.help import App
 from velatura.cli.progress import cancelled_by_interrupt
+from velatura.cli.stylize import given, merged
 from velatura.engine.train import Report, Training
 from velatura.jobs.schema import build, help_of, parse_assignment
 from velatura.jobs.train import TrainJob, run_train, training
@@ -70,7 +71,7 @@ def train(
     options = {"steps": steps, "batch": batch, "precision": precision, "seed": seed}
     preset, config = training(
         name,
-        changes={**_given(options), **dict(parse_assignment(text) for text in settings or ())},
+        changes=merged(given(options), dict(parse_assignment(text) for text in settings or ())),
         start=start,
     )
     others = {
@@ -91,7 +92,7 @@ def train(
             "styles": tuple(styles),
             "output": output,
             "resume": resume,
-            **_given(others),
+            **given(others),
         },
     )
     with cancelled_by_interrupt() as cancelled:
@@ -101,10 +102,6 @@ def train(
             typer.echo(f"velatura: {note}", err=True)
         typer.echo(trained.path)
     return 130 if trained.interrupted else 0
-
-
-def _given(options: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value is not None}
 
 
 def _teller() -> Callable[[Report], None]:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from velatura.core.config import to_mapping
-from velatura.core.errors import ConfigError, WeightsError
-from velatura.core.files import sha256_file
+from velatura.core.errors import ConfigError
 from velatura.core.rng import generator
 from velatura.engine.train import Training
+from velatura.jobs.models import load_model
 from velatura.jobs.schema import build
 from velatura.jobs.sources import Sources
-from velatura.networks import ModelRecord, Network, NetworkConfig, fill_network, networks, read_model
+from velatura.networks import ModelRecord, Network, networks
 from velatura.networks.cin import CinNetwork
 
-__all__ = ["Start", "config_of", "start_of"]
+__all__ = ["Start", "start_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,31 +34,13 @@ class Start:
     sha256: str | None = None
 
 
-def config_of(model: str) -> NetworkConfig:
-    """The settings of a model's network.
-
-    Raises:
-        WeightsError: The file is missing, broken, no model, or of a network that is not known here.
-    """
-    record = read_model(model)[1]
-    try:
-        return _config(record)
-    except ConfigError as error:
-        raise WeightsError(f"model {model}: {error}") from error
-
-
-def _config(record: ModelRecord) -> NetworkConfig:
-    settings: Mapping[str, Any] = {key: value for key, value in record.config.items() if key != "name"}
-    return build(networks[record.config["name"]], settings)
-
-
 def start_of(config: Training, sources: Sources, model: str | None) -> Start:
     """The network before the first step.
 
     Args:
         config: What the training is made of.
         sources: Its pictures.
-        model: The model to start from; its styles stay as they are, and a network of many learns one more.
+        model: The model to start from, by name, file or folder; its styles stay as they are, and a network of many learns one more.
 
     Raises:
         ConfigError: The model is of another network; it is to learn several styles more, or one that it
@@ -78,24 +59,25 @@ def start_of(config: Training, sources: Sources, model: str | None) -> Start:
 
 
 def _continued(config: Training, sources: Sources, model: str) -> Start:
-    tensors, record = read_model(model)
-    if _config(record) != config.network:
+    begun = load_model(model)
+    network, record = begun.network.train().requires_grad_(True), begun.record
+    if build(networks[record.config["name"]], _without_name(record.config)) != config.network:
         raise ConfigError(
             f"{model} is a {record.config['name']} network of other settings than the training's; "
             "leave the settings of the network out"
         )
-    network = config.network.build(
-        num_styles=max(1, len(record.style_names)), rng=generator(config.seed, "network weights")
-    )
-    fill_network(network, tensors)
     names, hashes = sources.own_names, sources.own_sha256
     if network.styles == "many":
         names, hashes = _with_one_more(network, record, sources, model)
     return Start(
         network=network,
         record=ModelRecord(config=record.config, style_names=names, style_sha256=hashes),
-        sha256=sha256_file(Path(model)),
+        sha256=begun.sha256,
     )
+
+
+def _without_name(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in config.items() if key != "name"}
 
 
 def _with_one_more(

@@ -29,13 +29,12 @@ from velatura.engine.train import (
     resume,
     train,
 )
+from velatura.jobs.models import MODEL_FILE, load_model
 from velatura.jobs.record import machine_record
 from velatura.jobs.schema import assign, build
 from velatura.jobs.sources import Sources, batches_of, find_sources, held_out_of
-from velatura.jobs.starting import Start, config_of, start_of
+from velatura.jobs.starting import Start, start_of
 from velatura.jobs.training_log import TrainingLog
-from velatura.networks import Network
-from velatura.networks.encoder import Encoder
 from velatura.networks.files import ModelRecord, write_model
 from velatura.ops.resize import fit, resize
 from velatura.ops.threads import computing_threads
@@ -43,7 +42,7 @@ from velatura.presets import load_preset, preset_names
 
 __all__ = ["TrainJob", "Trained", "run_train", "training"]
 
-MODEL, CHECKPOINT = "model.safetensors", "checkpoint.safetensors"
+CHECKPOINT = "checkpoint.safetensors"
 _PAPERS = {
     "johnson": "johnson2016",
     "texture-net": "ulyanov2016",
@@ -124,10 +123,9 @@ def training(
 def _network_of(model: str, wanted: str, changes: Mapping[str, Any]) -> dict[str, Any]:
     if ours := sorted(path for path in changes if path.split(".")[0] == "network"):
         raise ConfigError(f"{ours[0]} is decided by the model to start from; leave it out")
-    config = config_of(model)
-    if config.name != wanted:
-        raise ConfigError(f"{model} is a {config.name} network, and the preset trains {wanted}")
-    settings: dict[str, Any] = to_mapping(config)
+    settings = dict(load_model(model).record.config)
+    if settings["name"] != wanted:
+        raise ConfigError(f"{model} is a {settings['name']} network, and the preset trains {wanted}")
     return settings
 
 
@@ -184,7 +182,7 @@ def _run(
         checkpoint=folder / CHECKPOINT,
         fingerprint=fingerprint,
         on_saved=lambda: write_model(
-            folder / MODEL, trainer.averaged, _record(trainer, job, start, fingerprint)
+            folder / MODEL_FILE, trainer.averaged, _record(trainer, job, start, fingerprint)
         ),
     )
     if job.resume:
@@ -209,12 +207,15 @@ def _run(
     broken = sorted({*unreadable, *log.broken})
     notes = [f"{len(broken)} pictures could not be read: {'; '.join(broken[:5])}"] if broken else []
     return Trained(
-        path=folder / MODEL, interrupted=interrupted, notes=(*log.notes, *notes), is_first=processes.is_first
+        path=folder / MODEL_FILE,
+        interrupted=interrupted,
+        notes=(*log.notes, *notes),
+        is_first=processes.is_first,
     )
 
 
 def _check_folder(folder: Path, *, resuming: bool) -> None:
-    there = [name for name in (CHECKPOINT, MODEL) if (folder / name).exists()]
+    there = [name for name in (CHECKPOINT, MODEL_FILE) if (folder / name).exists()]
     if resuming and CHECKPOINT not in there:
         raise ConfigError(f"cannot resume: {folder} holds no {CHECKPOINT}; start without --resume")
     if there and not resuming:
@@ -264,9 +265,4 @@ def _record(trainer: Trainer, job: TrainJob, start: Start, fingerprint: Mapping[
         "steps": trainer.config.steps,
         **machine_record(trainer.device, trainer.precision),
     }
-    return replace(start.record, encoder_sha256=_encoder_sha256(trainer.network), training=history)
-
-
-def _encoder_sha256(network: Network) -> str | None:
-    encoders = [module for module in network.modules() if isinstance(module, Encoder)]
-    return encoders[0].backbone.weights_sha256 if encoders else None
+    return replace(start.record, training=history)

@@ -11,6 +11,7 @@ from typing import ClassVar, Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from velatura.backbones import Backbone
 from velatura.core.registry import Registry
 
 __all__ = ["Network", "NetworkConfig", "Style", "StyleCount", "blend_styles", "networks"]
@@ -42,6 +43,12 @@ class Network(nn.Module, ABC):
     In training it moves on, and each picture of a batch has noise of its own. In evaluation it stays as it
     is, and every picture has the same: another picture is had from a generator with another seed.
     """
+
+    @property
+    def encoder_sha256(self) -> str | None:
+        """Hash of the weights of the frozen encoder that it holds; None without one."""
+        held = (getattr(module, "backbone", None) for module in self.modules())
+        return next((part.weights_sha256 or None for part in held if isinstance(part, Backbone)), None)
 
     def forward(self, content: Tensor, style: Style | None = None, *, alpha: float = 1.0) -> Tensor:
         """The stylization of a batch of photographs.

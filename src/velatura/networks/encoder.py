@@ -96,7 +96,8 @@ def padded_to_multiple(image: Tensor, multiple: int, *, at_least: int = 1) -> Te
         multiple: What height and width must be divisible by.
         at_least: Edge that it must have in any case, in pixels.
     """
-    height, width = (-(-max(edge, at_least) // multiple) * multiple for edge in image.shape[-2:])
+    # Not by negative numbers, whose quotient an exported graph rounds towards 0.
+    height, width = ((max(edge, at_least) + multiple - 1) // multiple * multiple for edge in image.shape[-2:])
     below, right = height - image.shape[-2], width - image.shape[-1]
     return functional.pad(image, (0, right, 0, below), mode="replicate") if below or right else image
 

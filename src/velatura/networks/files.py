@@ -82,18 +82,21 @@ def write_model(
     Args:
         path: The file, by custom ``NAME.safetensors``.
         network: What to write. Its frozen encoder is not in its state dict.
-        record: What to write beside it.
+        record: What to write beside it; the hash of the encoder is the network's.
         dtype: How the numbers are kept.
 
     Raises:
+        ValueError: The record has the hash of another encoder.
         WeightsError: A weight is not finite, or too large for float16.
         OutputError: The file cannot be written.
     """
+    if record.encoder_sha256 not in (None, network.encoder_sha256):
+        raise ValueError(f"the record is of another encoder than the network's, {network.encoder_sha256}")
     content = {
         "config": record.config,
         "style_names": list(record.style_names),
         "style_sha256": list(record.style_sha256),
-        "encoder_sha256": record.encoder_sha256,
+        "encoder_sha256": network.encoder_sha256,
         "training": record.training,
     }
     metadata = {

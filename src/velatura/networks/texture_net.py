@@ -253,11 +253,15 @@ def _norm(config: TextureNet) -> Callable[[int], nn.Module]:
 
 def _enlarged(length: int, stride: int) -> int:
     """The next multiple of the stride; of one position, at the coarsest scale, a norm would leave nothing."""
-    return -(-max(length, 2 * stride) // stride) * stride
+    # Not by negative numbers, whose quotient an exported graph rounds towards 0.
+    return (max(length, 2 * stride) + stride - 1) // stride * stride
 
 
 def _mirrored(pictures: Tensor, size: tuple[int, int]) -> Tensor:
     """Pictures continued by their mirror image at the right and at the bottom, again and again if small."""
+    bottom, right = size[0] - pictures.shape[2], size[1] - pictures.shape[3]
+    if bottom < pictures.shape[2] and right < pictures.shape[3]:
+        return functional.pad(pictures, (0, right, 0, bottom), mode="reflect")
     for axis, wanted in zip((2, 3), size, strict=True):
         last = pictures.shape[axis] - 1
         positions = torch.arange(wanted, device=pictures.device)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from velatura.core.progress import OnProgress, never, silent
+from velatura.jobs.models import Model
 from velatura.jobs.result import Result
 from velatura.jobs.stylize import StylizeJob, run_stylize
 
@@ -12,16 +13,21 @@ __all__ = ["run"]
 
 
 def run(
-    job: StylizeJob, *, on_progress: OnProgress = silent, cancelled: Callable[[], bool] = never
+    job: StylizeJob,
+    *,
+    model: Model | None = None,
+    on_progress: OnProgress = silent,
+    cancelled: Callable[[], bool] = never,
 ) -> Result:
     """Runs a job to its end.
 
     Args:
         job: What to do; a frozen value that can be sent elsewhere.
+        model: The trained network that the job names, where it is loaded already, as for many pictures.
         on_progress: Told of every step.
         cancelled: Asked before every step; the best picture so far is then written.
 
     Raises:
         VelaturaError: The job cannot be done; the subclass says whose fault it is.
     """
-    return run_stylize(job, on_progress=on_progress, cancelled=cancelled)
+    return run_stylize(job, model=model, on_progress=on_progress, cancelled=cancelled)
