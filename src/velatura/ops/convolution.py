@@ -21,6 +21,11 @@ from velatura.ops.winograd import winograd_convolution, winograd_kernel, winogra
 
 __all__ = ["FrozenKernel", "frozen_convolution"]
 
+# A processor multiplies so many channels at once, however few there are: the three of a picture take as long
+# as those of four neighbouring pixels.
+_LANES = 16
+_TOGETHER = 4
+
 threshold_backward = torch.ops.aten.threshold_backward
 
 
@@ -45,6 +50,15 @@ class FrozenKernel:
     def backward(self) -> Tensor:
         """The kernel that takes gradients back, ``(C_in, C_out, 3, 3)``, in channels_last."""
         return _laid_out(self.weight.detach().flip(2, 3).transpose(0, 1))
+
+    @cached_property
+    def backward_together(self) -> Tensor:
+        """:attr:`backward` for four neighbours of a row at once, ``(4 C_in, C_out, 3, 4 + 2)``."""
+        channels_in, channels_out = self.backward.shape[:2]
+        together = self.weight.new_zeros(_TOGETHER, channels_in, channels_out, 3, _TOGETHER + 2)
+        for place, own in enumerate(together):
+            own[..., place : place + 3] = self.backward
+        return _laid_out(together.flatten(0, 1))
 
     @cached_property
     def forward_at_edges(self) -> tuple[Tensor, ...]:
@@ -125,13 +139,28 @@ def _taken_back(gradient: Tensor, kernel: FrozenKernel, border: Border, active: 
         back = winograd_convolution(gradient, kernel.winograd_backward, active=active)
     else:
         gradient = gradient if active is None else threshold_backward(gradient, active, 0)
-        back = functional.conv2d(gradient, kernel.backward, padding=1)
+        back = _convolved_back(gradient, kernel)
     if border != "zeros":
         edges: tuple[Tensor, ...] = outermost(gradient)
         if winograd and active is not None:
             edges = tuple(map(threshold_backward, edges, outermost(active), (0,) * 4))
         fold_border(back, edges, kernel.backward_at_edges, border)
     return back
+
+
+def _convolved_back(gradient: Tensor, kernel: FrozenKernel) -> Tensor:
+    """The gradient's convolution by the turned kernel, with a border of zeros, ``(B, C_in, H, W)``."""
+    channels = kernel.weight.shape[1]
+    if channels * _TOGETHER > _LANES:
+        return functional.conv2d(gradient, kernel.backward, padding=1)
+    batch, _, height, width = gradient.shape
+    # The border is the same on both sides: where the width is no multiple, a whole group lies before the map.
+    before = 0 if width % _TOGETHER == 0 else _TOGETHER
+    groups = functional.conv2d(
+        gradient, kernel.backward_together, padding=(1, 1 + before), stride=(1, _TOGETHER)
+    )
+    places = groups.permute(0, 2, 3, 1).reshape(batch, height, -1, channels)
+    return places[:, :, before : before + width].permute(0, 3, 1, 2)
 
 
 def _pays(features: Tensor, weight: Tensor) -> bool:
