@@ -125,10 +125,19 @@ class Objective:
             ConfigError: A term compares with a picture of another size position by position.
             VelaturaError: A term is cut off from the canvas, so that it could change nothing.
         """
-        features = self.features(canvas)
+        distances: dict[str, list[Tensor]] = {name: [] for name in self.terms}
+
+        def visit(layer: str, features: Tensor) -> Tensor:
+            for name, term in self.terms.items():
+                if layer in term.layers:
+                    with _naming(name, layer):
+                        features, distance = term.loss.in_passing(features, self.targets[name][layer])
+                    distances[name].append(term.layers[layer] * distance.sum())
+            return features
+
+        self.backbone(visit(IMAGE, canvas), self.layers, visit=visit)
         weighted = {
-            name: term.weight * _distance(name, term, features, self.targets[name])
-            for name, term in self.terms.items()
+            name: term.weight * torch.stack(distances[name]).sum() for name, term in self.terms.items()
         }
         if torch.is_grad_enabled() and canvas.requires_grad:
             for name, value in weighted.items():
@@ -162,11 +171,3 @@ def _blend(name: str, loss: Loss, layer: str, targets: Sequence[Target], weights
         if any(shape != shapes[0] for shape in shapes):
             raise ConfigError(f"loss {loss.name!r} cannot blend pictures of different sizes")
         return loss.blend(targets, weights)
-
-
-def _distance(name: str, term: Term, features: Mapping[str, Tensor], targets: Mapping[str, Target]) -> Tensor:
-    distances = []
-    for layer, weight in term.layers.items():
-        with _naming(name, layer):
-            distances.append(weight * term.loss.forward(features[layer], targets[layer]).sum())
-    return torch.stack(distances).sum()
