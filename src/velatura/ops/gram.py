@@ -10,12 +10,19 @@ from torch import Tensor
 from velatura.ops.positions import check_features, position_weights
 from velatura.ops.precision import at_least_float32, without_autocast
 
-__all__ = ["GramScale", "channel_products", "gram_divisor", "gram_matrix", "products_gradient"]
+__all__ = [
+    "NUMBERS_AT_ONCE",
+    "GramScale",
+    "channel_products",
+    "gram_divisor",
+    "gram_matrix",
+    "products_gradient",
+]
 
 GramScale: TypeAlias = Literal["none", "hw", "chw"]
 
-# What each thread reads of a map before it goes on: 512 KiB in float32.
-_NUMBERS_AT_ONCE = 2**17
+NUMBERS_AT_ONCE = 2**17
+"""What each thread takes of a map before it goes on, so that it stays in the cache: 512 KiB in float32."""
 
 
 def gram_matrix(features: Tensor, *, scale: GramScale = "chw", mask: Tensor | None = None) -> Tensor:
@@ -129,7 +136,7 @@ def _joined(rows: Tensor, symmetric: Tensor, plus: Tensor, onto: Tensor) -> Tens
     So many positions at a time that the sum is still in the cache when the product comes.
     """
     out = torch.empty_like(rows)
-    several = max(1, _NUMBERS_AT_ONCE * torch.get_num_threads() // rows.shape[2])
+    several = max(1, NUMBERS_AT_ONCE * torch.get_num_threads() // rows.shape[2])
     with without_autocast(rows):
         for sample, matrix in enumerate(symmetric):
             parts = (torch.split(maps[sample], several) for maps in (rows, onto, out))

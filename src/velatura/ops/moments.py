@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from velatura.ops.gram import channel_products, products_gradient
+from velatura.ops.gram import NUMBERS_AT_ONCE, channel_products, products_gradient
 from velatura.ops.positions import check_features, position_weights
 from velatura.ops.precision import at_least_float32, without_autocast
 
@@ -121,7 +121,29 @@ class _RawMoments(torch.autograd.Function):
 def _moments(flat: Tensor) -> tuple[Tensor, Tensor]:
     with without_autocast(flat):
         wide = at_least_float32(flat)
+        if wide.device.type == "cpu" and wide.stride(1) == 1:
+            return _moments_of_rows(wide.mT)
         return wide.mean(dim=2), (wide @ wide.mT).div_(flat.shape[2])
+
+
+def _moments_of_rows(rows: Tensor) -> tuple[Tensor, Tensor]:  # (B, HW, C)
+    """Both sums while the rows are in the cache: a part of one share for each thread at a time."""
+    batch, positions, channels = rows.shape
+    # One thread each: of a product that is thin both ways, the matrix library may make no more.
+    shares = min(torch.get_num_threads(), positions)
+    length = positions // shares
+    ones = rows.new_ones(shares, 1, min(length, NUMBERS_AT_ONCE // channels + 1))
+    total = rows.new_zeros(batch, shares, 1, channels)
+    second = rows.new_zeros(batch, shares, channels, channels)
+    for sample in range(batch):
+        shared = rows[sample, : shares * length].view(shares, length, channels)
+        for part in torch.split(shared, ones.shape[2], dim=1):
+            total[sample].baddbmm_(ones[:, :, : part.shape[1]], part)
+            second[sample].baddbmm_(part.mT, part)
+        left = rows[sample, shares * length :]
+        total[sample, 0, 0] += left.sum(dim=0)
+        second[sample, 0] += left.mT @ left
+    return total.sum(dim=(1, 2)) / positions, second.sum(dim=1) / positions
 
 
 def moments_distance(features: Tensor, mean: Tensor, covariance: Tensor, *, mean_weight: float) -> Tensor:
