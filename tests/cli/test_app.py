@@ -29,7 +29,15 @@ def test_the_help_lists_every_command_under_its_heading(velatura):
         "Options": ["--version", "--debug", "--help"],
         "Pictures": ["stylize", "apply", "evaluate", "samples"],
         "Networks": ["train", "distill", "export", "weights"],
-        "What there is": ["presets", "backbones", "losses", "metrics", "optimizers", "initializations"],
+        "What there is": [
+            "presets",
+            "backbones",
+            "losses",
+            "metrics",
+            "networks",
+            "optimizers",
+            "initializations",
+        ],
         "This machine": ["bench"],
     }
 
