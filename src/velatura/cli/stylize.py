@@ -21,7 +21,7 @@ from velatura.jobs.schema import build, help_of, parse_assignment
 from velatura.jobs.stylize import Stylization, StylizeJob, stylization
 from velatura.runners import run
 
-__all__ = ["given", "numbers", "register"]
+__all__ = ["given", "merged", "numbers", "register"]
 
 _RESULT, _METHOD, _RUN, _FILES = "The picture", "The method", "The run", "Files"
 
@@ -163,7 +163,7 @@ def stylize(
     how = stylization(
         preset,
         model=model,
-        changes=_merged(given(changes), dict(parse_assignment(text) for text in settings or ())),
+        changes=merged(given(changes), dict(parse_assignment(text) for text in settings or ())),
         upsample=upsample,
         **given(
             {
@@ -221,7 +221,7 @@ def given(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _merged(options: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+def merged(options: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
     """Both, where none of them is in the other.
 
     Raises:

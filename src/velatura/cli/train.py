@@ -10,6 +10,7 @@ import typer
 
 from velatura.cli.help import App
 from velatura.cli.progress import cancelled_by_interrupt
+from velatura.cli.stylize import given, merged
 from velatura.engine.train import Report, Training
 from velatura.jobs.schema import build, help_of, parse_assignment
 from velatura.jobs.train import TrainJob, run_train, training
@@ -38,6 +39,7 @@ def train(
     content: Annotated[str, _of_job("contents", "FOLDER|TAR", "--content")],
     styles: Annotated[list[str], _of_job("styles", "FILE|FOLDER", "--styles", "--style")],
     output: Annotated[str, _of_job("output", "FOLDER", "--output", "-o")],
+    start: Annotated[str | None, _of_job("start", "MODEL", "--from")] = None,
     resume: Annotated[bool, typer.Option("--resume", help=help_of(TrainJob, "resume"))] = False,
     steps: Annotated[int | None, _of_training("steps", "N")] = None,
     batch: Annotated[int | None, _of_training("batch", "N")] = None,
@@ -68,9 +70,12 @@ def train(
     """
     options = {"steps": steps, "batch": batch, "precision": precision, "seed": seed}
     preset, config = training(
-        name, changes={**_given(options), **dict(parse_assignment(text) for text in settings or ())}
+        name,
+        changes=merged(given(options), dict(parse_assignment(text) for text in settings or ())),
+        start=start,
     )
     others = {
+        "start": start,
         "device": device,
         "workers": workers,
         "threads": threads,
@@ -87,19 +92,16 @@ def train(
             "styles": tuple(styles),
             "output": output,
             "resume": resume,
-            **_given(others),
+            **given(others),
         },
     )
     with cancelled_by_interrupt() as cancelled:
         trained = run_train(job, on_report=(lambda _: None) if quiet else _teller(), cancelled=cancelled)
-    for note in trained.notes:
-        typer.echo(f"velatura: {note}", err=True)
-    typer.echo(trained.path)
+    if trained.is_first:
+        for note in trained.notes:
+            typer.echo(f"velatura: {note}", err=True)
+        typer.echo(trained.path)
     return 130 if trained.interrupted else 0
-
-
-def _given(options: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value is not None}
 
 
 def _teller() -> Callable[[Report], None]:

@@ -27,7 +27,8 @@ from velatura.engine.distill import (
     distill,
 )
 from velatura.engine.precision import laid_out
-from velatura.jobs.pictures import hold_out, pictures_in
+from velatura.jobs.pictures import pictures_in
+from velatura.jobs.sources import hold_out
 from velatura.weights import Weights, write_slim
 
 __all__ = ["DistillJob", "run_distill"]

@@ -1,37 +1,19 @@
-"""Which files of a folder are taken for pictures, by their names."""
+"""Which files of a folder are taken for pictures, and which belong together, by their names."""
 
 from __future__ import annotations
 
-import tarfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
 from velatura.core.errors import ConfigError
-from velatura.engine.train import Location
 
-__all__ = ["PICTURE_SUFFIXES", "hold_out", "pictures_in", "pictures_under"]
+__all__ = ["PICTURE_SUFFIXES", "is_picture", "namesake", "pictures_in"]
 
 PICTURE_SUFFIXES = (
     *(".avif", ".bmp", ".gif", ".ico", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tga", ".tif", ".tiff"),
     ".webp",
 )
 """Extensions of the formats that are read, in lower case."""
-
-T = TypeVar("T")
-
-_HELD_OUT_EVERY = 20
-
-
-def hold_out(pictures: Sequence[T], *, most: int | None = None) -> tuple[list[T], list[T]]:
-    """Pictures to learn from, and every twentieth to validate on.
-
-    Args:
-        pictures: All there are.
-        most: How many are held out at most; None: any number.
-    """
-    held = range(0, len(pictures), _HELD_OUT_EVERY)[:most]
-    return [picture for n, picture in enumerate(pictures) if n not in held], [pictures[n] for n in held]
 
 
 def pictures_in(folder: Path) -> list[Path]:
@@ -42,37 +24,39 @@ def pictures_in(folder: Path) -> list[Path]:
     Raises:
         OSError: The folder cannot be read.
     """
-    return sorted(file for file in folder.iterdir() if _is_picture(file) and file.is_file())
+    return sorted(file for file in folder.iterdir() if is_picture(file) and file.is_file())
 
 
-def pictures_under(source: Path) -> list[Location]:
-    """The pictures of a folder and of all folders in it, or those in a tar, in the order of their names.
+def is_picture(file: Path) -> bool:
+    """Whether a file's extension is a picture's, and the file is not hidden."""
+    return file.suffix.lower() in PICTURE_SUFFIXES and not file.name.startswith(".")
+
+
+def namesake(output: Path, among: Path | Sequence[Path], what: str, *, part: int | None) -> Path:
+    """The picture that belongs to an output.
 
     Args:
-        source: A folder, a tar that is not compressed, or one picture.
+        output: A picture that was made.
+        among: One picture that belongs to all; or several, of which the namesake is taken.
+        what: What such a picture is, for messages: ``"photograph"``.
+        part: Of an output called ``A+B``, the part that may name it too; None for neither.
 
     Raises:
-        ConfigError: There is no such file, or it is a broken or a compressed tar.
+        ConfigError: There is no namesake, or there are several.
     """
-    try:
-        if source.is_dir():
-            files = (file for file in source.rglob("*") if _is_picture(file) and file.is_file())
-            return [Location(file, file.relative_to(source).as_posix()) for file in sorted(files)]
-        if _is_picture(source):
-            source.stat()
-            return [Location(source, source.name)]
-        with tarfile.open(source, "r:") as tar:
-            members = [member for member in tar if member.isfile() and _is_picture(Path(member.name))]
-    except tarfile.TarError as error:
-        raise ConfigError(
-            f"{source} is no folder, no picture, and no tar that can be read in any order ({error}); "
-            "unpack a compressed tar"
-        ) from error
-    except OSError as error:
-        raise ConfigError(f"cannot read pictures from {source}: {error.strerror}") from error
-    found = [Location(source, member.name, member.offset_data, member.size) for member in members]
-    return sorted(found, key=lambda location: location.name)
-
-
-def _is_picture(file: Path) -> bool:
-    return file.suffix.lower() in PICTURE_SUFFIXES and not file.name.startswith(".")
+    if isinstance(among, Path):
+        return among
+    names = [output.stem]
+    if part is not None and output.stem.count("+") == 1:
+        names.append(output.stem.split("+")[part])
+    namesakes = [path for path in among if path.stem in names]
+    if len(namesakes) == 1:
+        return namesakes[0]
+    wanted = " or ".join(map(repr, names))
+    if namesakes:
+        raise ConfigError(f"{output}: several {what}s are called {wanted}: {', '.join(map(str, namesakes))}")
+    known = ", ".join(sorted(path.stem for path in among)[:5])
+    raise ConfigError(
+        f"{output}: no {what} is called {wanted} (there are {known}{', ...' if len(among) > 5 else ''}); "
+        f"outputs and {what}s are matched by name, or name one {what} for all"
+    )

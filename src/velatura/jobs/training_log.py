@@ -17,7 +17,7 @@ __all__ = ["TrainingLog"]
 
 
 class TrainingLog:
-    """``log.jsonl`` and ``validation/step-000500.png`` in the folder of a run.
+    """``log.jsonl``, ``validation/step-000500.png`` and what TensorBoard reads, in the folder of a run.
 
     Args:
         folder: The run's.
@@ -33,6 +33,7 @@ class TrainingLog:
         self.broken: tuple[str, ...] = ()
         self.notes: tuple[str, ...] = ()
         self._file: TextIO | None = None
+        self._board: Any = None
 
     def __enter__(self) -> TrainingLog:
         if self.is_writing:
@@ -41,6 +42,9 @@ class TrainingLog:
             with atomic_path(path) as temporary:
                 temporary.write_text("".join(line for line in lines if self._stays(line)), encoding="utf-8")
             self._file = path.open("a", encoding="utf-8")
+            self._board = _board(self.folder / "tensorboard", after=self.after)
+            if self._board is None:
+                self.notes = ("nothing was written for TensorBoard: pip install 'velatura[train]' brings it",)
         return self
 
     def __exit__(
@@ -48,6 +52,8 @@ class TrainingLog:
     ) -> None:
         if self._file is not None:
             self._file.close()
+        if self._board is not None:
+            self._board.close()
 
     def _stays(self, line: str) -> bool:
         try:
@@ -66,8 +72,33 @@ class TrainingLog:
             self._file.flush()
         except OSError as error:
             raise OutputError(f"cannot write {self.folder / 'log.jsonl'}: {error.strerror}") from error
+        if self._board is not None:
+            _show(self._board, report)
         if report.sheet is not None:
             Picture(report.sheet).save(self.folder / "validation" / f"step-{report.step:06d}.png")
+
+
+def _board(folder: Path, *, after: int) -> Any:
+    """What writes for TensorBoard; None where that is not installed."""
+    try:
+        # Imported late: it is an extra, and takes its time.
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder), purge_step=after + 1)
+
+
+def _show(board: Any, report: Report) -> None:
+    kind = "validation" if report.held_out else "training"
+    for name, value in {"loss": report.loss, **report.terms}.items():
+        board.add_scalar(f"{kind}/{name}", value, report.step)
+    if not report.held_out:
+        board.add_scalar("pace/lr", report.lr, report.step)
+        board.add_scalar("pace/images per second", report.images_per_second, report.step)
+        board.add_scalar("pace/share of time waiting for pictures", report.data_wait, report.step)
+    if report.sheet is not None:
+        board.add_image("held out", report.sheet, report.step)
+    board.flush()
 
 
 def _line(report: Report) -> dict[str, Any]:

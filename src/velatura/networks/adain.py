@@ -14,6 +14,7 @@ from torch.nn import functional
 from velatura.backbones import BackboneConfig
 from velatura.backbones.convolution import Convolution
 from velatura.core.config import Setting
+from velatura.core.rng import drawing_from
 from velatura.networks.base import Network, NetworkConfig, Style, StyleCount, networks
 from velatura.networks.encoder import Encoder, mirrored_steps, padded_to_multiple
 from velatura.networks.statistics import ChannelStatistics
@@ -35,7 +36,8 @@ class AdaINConfig(NetworkConfig):
 
     def build(self, *, num_styles: int = 1, rng: torch.Generator) -> AdaIN:  # noqa: ARG002 - any style
         """The network; the decoder's weights are drawn as PyTorch draws them, by ``rng``."""
-        return AdaIN(Encoder(self.backbone, [self.layer]), rng=rng)
+        with drawing_from(rng):
+            return AdaIN(Encoder(self.backbone, [self.layer]))
 
 
 class AdaIN(Network):
@@ -53,17 +55,16 @@ class AdaIN(Network):
 
     Args:
         encoder: Frozen, asked for one layer.
-        rng: Draws the decoder's weights.
     """
 
     styles: ClassVar[StyleCount] = "any"
 
-    def __init__(self, encoder: Encoder, *, rng: torch.Generator) -> None:
+    def __init__(self, encoder: Encoder) -> None:
         super().__init__()
         self.encoder = encoder
         (self.layer,) = encoder.layers
         self.statistics = ChannelStatistics()
-        self.decoder = _decoder(mirrored_steps(encoder.backbone, self.layer), rng)
+        self.decoder = _decoder(mirrored_steps(encoder.backbone, self.layer))
 
     def encode(self, style: Tensor) -> Style:
         """Mean and deviation of each channel of paintings ``(B, 3, h, w)``."""
@@ -102,12 +103,11 @@ class AdaIN(Network):
         }
 
 
-def _decoder(steps: Sequence[tuple[int, int]], rng: torch.Generator) -> nn.Sequential:
+def _decoder(steps: Sequence[tuple[int, int]]) -> nn.Sequential:
     """The encoder upside down: channels and stride of each map, deep to shallow."""
     parts: list[nn.Module] = []
     for (channels, stride), (next_channels, next_stride) in itertools.pairwise(steps):
         convolution = Convolution(channels, next_channels, padding_mode="reflect")
-        _draw(convolution, rng)
         parts += [convolution, nn.ReLU(), nn.Upsample(scale_factor=stride // next_stride)]
         if stride == next_stride:
             parts.pop()
@@ -117,10 +117,3 @@ def _decoder(steps: Sequence[tuple[int, int]], rng: torch.Generator) -> nn.Seque
 
 def _last_rectifier(parts: Sequence[nn.Module]) -> int:
     return max(n for n, part in enumerate(parts) if isinstance(part, nn.ReLU))
-
-
-def _draw(convolution: nn.Conv2d, rng: torch.Generator) -> None:
-    """PyTorch's own start, from a generator of ours: uniform within one over the root of the fan-in."""
-    bound = (convolution.in_channels * 9) ** -0.5
-    for parameter in convolution.parameters():
-        nn.init.uniform_(parameter, -bound, bound, generator=rng)

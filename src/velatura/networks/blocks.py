@@ -207,7 +207,12 @@ class TransformationNetwork(nn.Module):
         self.last = Block(last, last_norm, rectify=False)
 
     def forward(self, pixels: Tensor, rows: Iterable[Row] = repeat(())) -> Tensor:
-        """``(B, 3, H, W)`` to the same, H and W multiples of 4; ``rows``: one a norm, from the input up."""
+        """A changed picture, of the same size where the residual blocks are padded, else 80 pixels less.
+
+        Args:
+            pixels: ``(B, 3, H, W)``, H and W multiples of 4, in whatever range the weights were trained on.
+            rows: What each norm is given besides, from the input up: 15, or 16 with one at the end.
+        """
         rows = iter(rows)
         features = pixels
         for block in self.down:

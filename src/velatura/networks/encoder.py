@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -28,7 +29,9 @@ class Encoder(nn.Module):
     def __init__(self, config: BackboneConfig, layers: Sequence[str]) -> None:
         super().__init__()
         backbone = build_backbone(config)
+        self.config = config
         self.layers = backbone.check_layers(layers)
+        self._known: list[tuple[Tensor, Mapping[str, Tensor]]] | None = None
         self._held = (backbone,)  # A tuple hides it from the state dict, and `_apply` finds it all the same.
 
     @property
@@ -54,8 +57,26 @@ class Encoder(nn.Module):
 
     def forward(self, image: Tensor) -> Mapping[str, Tensor]:
         """Features of each layer of pictures ``(B, 3, H, W)`` in [0, 1]."""
+        for known, features in self._known or ():
+            if known is image:
+                return {layer: features[layer] for layer in self.layers}
         maps: dict[str, Tensor] = self.backbone(image, self.layers)
+        if self._known is not None:
+            self._known.append((image, maps))
         return maps
+
+    @contextlib.contextmanager
+    def remembering(self, *known: tuple[Tensor, Mapping[str, Tensor]]) -> Iterator[None]:
+        """Until the block ends, pictures that come again, as the same tensor, need no second pass.
+
+        Args:
+            known: Pictures whose features are at hand already, with at least the layers asked for.
+        """
+        self._known = list(known)
+        try:
+            yield
+        finally:
+            self._known = None
 
     def enlarged(self, image: Tensor) -> Tensor:
         """The picture, or one just large enough for the deepest layer."""

@@ -107,19 +107,18 @@ class Cropping:
 
     def cut(self, prepared: Tensor, rng: torch.Generator) -> Tensor:
         """The square, ``(3, crop, crop)`` uint8."""
+        window = self.crop
         if self.framing == "zoom":
             smallest = self.crop / min(prepared.shape[1:])
             zoom = smallest + (1 - smallest) * float(torch.rand((), generator=rng))
-            size = tuple(max(self.crop, round(edge * zoom)) for edge in prepared.shape[1:])
-            if size != tuple(prepared.shape[1:]):
-                prepared = _as_bytes(_resized(prepared.float() / 255, (size[0], size[1])))
-        height, width = (edge - self.crop for edge in prepared.shape[1:])
+            window = min(round(self.crop / zoom), *prepared.shape[1:])
+        height, width = (edge - window for edge in prepared.shape[1:])
         if self.framing == "centre":
             top, left = height // 2, width // 2
         else:
             top = int(torch.randint(height + 1, (), generator=rng))
             left = int(torch.randint(width + 1, (), generator=rng))
-        square = prepared[:, top : top + self.crop, left : left + self.crop]
+        square = _resized(prepared[:, top : top + window, left : left + window], (self.crop, self.crop))
         mirrored = self.mirror and float(torch.rand((), generator=rng)) < 0.5
         return square.flip(-1) if mirrored else square
 
@@ -144,7 +143,7 @@ class Pictures:
     """
 
     def __init__(
-        self, locations: Sequence[Location], cropping: Cropping, *, cache_bytes: int = 256 * 2**20
+        self, locations: Sequence[Location], cropping: Cropping, *, cache_bytes: int = 512 * 2**20
     ) -> None:
         if not locations:
             raise ValueError("no pictures to crop from")

@@ -9,11 +9,16 @@ from torch import Tensor
 
 from velatura.backbones import Backbone
 from velatura.core.errors import ConfigError
-from velatura.engine.objective import Objective, Terms
+from velatura.engine.objective import Objective, Term, Terms
 from velatura.losses import Target
 from velatura.ops.gradients import normalize_gradient
 
-__all__ = ["TrainingObjective"]
+__all__ = ["OF_CONTENT", "OF_STYLE", "TrainingObjective"]
+
+OF_CONTENT = ("content", "nothing")
+"""Terms whose targets photographs decide."""
+OF_STYLE = ("style",)
+"""Terms whose targets paintings decide."""
 
 _LayerTargets = Mapping[str, Mapping[str, Target]]
 
@@ -49,7 +54,7 @@ class TrainingObjective(Objective):
             ConfigError: A style term compares position by position, which paintings of several sizes
                 cannot be.
         """
-        each = [self._targets(painting, of=("style",)) for painting in paintings]
+        each = [self._targets(painting, of=OF_STYLE) for painting in paintings]
         self._known_styles = {
             name: {layer: _stacked(name, [targets[name][layer] for targets in each]) for layer in layers}
             for name, layers in each[0].items()
@@ -58,26 +63,26 @@ class TrainingObjective(Objective):
     @torch.no_grad()
     def aim_at(
         self,
-        contents: Tensor,
+        contents: Mapping[str, Tensor],
         *,
-        styles: Tensor | None = None,
+        styles: Mapping[str, Tensor] | None = None,
         chosen: Tensor | None = None,
         transfer: Mapping[str, Tensor] | None = None,
     ) -> None:
         """Takes the targets of one batch.
 
         Args:
-            contents: Photographs, ``(B, 3, H, W)`` in [0, 1].
-            styles: A painting for each; None: the styles are those of :meth:`know_styles`.
+            contents: Features of photographs, ``(B, C, h, w)`` each, by layer.
+            styles: Those of a painting for each; None: the styles are those of :meth:`know_styles`.
             chosen: Which of these each sample is to have, ``(B,)``; None: there is one for all.
             transfer: What the network means to paint, by layer; None: no term needs it.
 
         Raises:
             ConfigError: A term needs a layer that ``transfer`` lacks, or cannot take a target.
         """
-        self.targets = self._targets(contents, of=("content", "nothing"))
+        self.targets = self.targets_from(contents, of=OF_CONTENT)
         if styles is not None:
-            self.targets |= self._targets(styles, of=("style",))
+            self.targets |= self.targets_from(styles, of=OF_STYLE)
         else:
             self.targets |= {
                 name: {layer: _picked(target, chosen) for layer, target in layers.items()}
@@ -96,10 +101,11 @@ class TrainingObjective(Objective):
                     f"and none of {', '.join(missing)}; name its layers"
                 )
 
-    def _read(self, features: Tensor, *, strength: float) -> Tensor:
+    def _in_passing(self, name: str, term: Term, layer: str, features: Tensor) -> tuple[Tensor, Tensor]:
         if not self.normalize_gradients or not features.requires_grad:
-            return features
-        return normalize_gradient(features, strength=strength)
+            return super()._in_passing(name, term, layer, features)
+        read = normalize_gradient(features, strength=term.weight * term.layers[layer])
+        return features, term.loss.forward(read, self.targets[name][layer])
 
 
 def _stacked(name: str, targets: Sequence[Target]) -> Target:

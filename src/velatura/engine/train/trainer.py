@@ -16,12 +16,14 @@ from torch.nn import functional
 from velatura.backbones import Backbone
 from velatura.core.errors import ConfigError
 from velatura.core.rng import generator
+from velatura.engine.objective import IMAGE
 from velatura.engine.precision import Precision, laid_out
 from velatura.engine.train.config import Training
 from velatura.engine.train.data import Batch
-from velatura.engine.train.objective import TrainingObjective
+from velatura.engine.train.objective import OF_CONTENT, OF_STYLE, TrainingObjective
 from velatura.engine.train.processes import Processes
 from velatura.networks import Network, Style
+from velatura.networks.encoder import Encoder
 
 __all__ = ["Lesson", "Trainer", "Transferring"]
 
@@ -58,7 +60,7 @@ class Trainer:
         backbone: The network that ``config.backbone`` names, on that device.
         precision: What both compute in.
         paintings: Those of a network's own styles, each ``(1, 3, h, w)`` in [0, 1] on the device; none for
-            a network of any style.
+            a network of any style. Where the network knows more styles, these are the last of them.
         processes: Those that train it together.
 
     Raises:
@@ -132,17 +134,6 @@ class Trainer:
         moved = squares.to(self.device, non_blocking=True)
         return (moved.float() / 255).contiguous(memory_format=self.precision.memory_format)
 
-    def style_of(self, network: Network, batch: Batch) -> Style | None:
-        """What a network is to know of the styles of a batch."""
-        if network.styles == "any":
-            assert batch.styles is not None
-            return network.encode(self.pixels(batch.styles))
-        if network.styles == "many":
-            assert batch.chosen is not None
-            one_hot = functional.one_hot(batch.chosen, network.num_styles)
-            return {"weights": one_hot.to(self.device, torch.float32)}
-        return None
-
     def terms(self, network: Network, batch: Batch, *, through: nn.Module | None = None) -> dict[str, Tensor]:
         """The weighted terms of a batch, each a scalar.
 
@@ -152,20 +143,54 @@ class Trainer:
             through: What to call in the place of the network itself, to share its gradients.
         """
         contents = self.pixels(batch.contents)
-        style = self.style_of(network, batch)
-        transfer: Mapping[str, Tensor] | None = None
-        if self.objective.has_transfer:
-            assert isinstance(network, Transferring)
-            assert style is not None
-            with torch.no_grad():
-                transfer = network.transferred(contents, style)
-        self.objective.aim_at(
-            contents,
-            styles=None if batch.styles is None else self.pixels(batch.styles),
-            chosen=None if batch.chosen is None else batch.chosen.to(self.device),
-            transfer=transfer,
-        )
-        return self.objective((through or network)(contents, style))
+        paintings = None if batch.styles is None else self.pixels(batch.styles)
+        encoder = next((part for part in network.modules() if isinstance(part, Encoder)), None)
+        # An encoder that is the loss network itself need not look at the same pictures again.
+        is_shared = encoder is not None and encoder.config == self.config.backbone
+        also = encoder.layers if encoder is not None and is_shared else ()
+        with torch.no_grad():
+            of_contents = self.objective.features(contents, of=OF_CONTENT, also=also)
+            of_paintings = (
+                None if paintings is None else self.objective.features(paintings, of=OF_STYLE, also=also)
+            )
+        with contextlib.ExitStack() as stack:
+            if encoder is not None:
+                known = [(of[IMAGE], of) for of in (of_contents, of_paintings) if of is not None]
+                stack.enter_context(encoder.remembering(*(known if is_shared else ())))
+            style = self._style_of(network, paintings, batch.chosen)
+            self.objective.aim_at(
+                of_contents,
+                styles=of_paintings,
+                chosen=None if batch.chosen is None else batch.chosen.to(self.device),
+                transfer=self._transfer(network, contents, style),
+            )
+            stylized = (through or network)(contents, style)
+        return self.objective(stylized)
+
+    def _style_of(self, network: Network, paintings: Tensor | None, chosen: Tensor | None) -> Style | None:
+        """What a network is to know of the styles of a batch."""
+        if network.styles == "any":
+            assert paintings is not None
+            return network.encode(paintings)
+        if network.styles == "many":
+            assert chosen is not None
+            index = chosen + self.first_style(network)
+            return {"weights": functional.one_hot(index, network.num_styles).to(self.device, torch.float32)}
+        return None
+
+    def first_style(self, network: Network) -> int:
+        """Which style of a network of many the first painting is."""
+        return network.num_styles - len(self.paintings)
+
+    @torch.no_grad()
+    def _transfer(
+        self, network: Network, contents: Tensor, style: Style | None
+    ) -> Mapping[str, Tensor] | None:
+        if not self.objective.has_transfer:
+            return None
+        assert isinstance(network, Transferring)
+        assert style is not None
+        return network.transferred(contents, style)
 
     def advance(self, batch: Batch) -> Lesson:
         """One step, unless its loss or gradient is not finite."""

@@ -26,7 +26,7 @@ class HeldOut:
     Args:
         contents: Photographs, ``(N, 3, H, W)`` uint8.
         styles: Paintings, ``(M, 3, H, W)`` uint8, for a network of any style; else None.
-        num_styles: Styles of a network of many; 0 for others.
+        num_styles: Paintings of a network of many; 0 for others.
     """
 
     contents: Tensor
@@ -71,8 +71,8 @@ def _styles(trainer: Trainer, held_out: HeldOut) -> tuple[list[Tensor], list[Sty
     paintings = list(trainer.paintings[:_MOST])
     if network.styles == "one":
         return paintings, [None]
-    count = network.num_styles
-    weights = [[float(at == index) for at in range(count)] for index in range(len(paintings))]
+    count, first = network.num_styles, trainer.first_style(network)
+    weights = [[float(at == first + index) for at in range(count)] for index in range(len(paintings))]
     return paintings, [network.choose(row) for row in weights]
 
 
