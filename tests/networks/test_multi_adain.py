@@ -89,7 +89,7 @@ def test_without_bands_the_colours_get_the_paintings_moments():
 
 def test_the_bands_come_near_the_paintings_moments():
     """Not to it: bands overlap, so that one changes a little what another holds."""
-    painting = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(3))
+    painting = picture(3, 64, 64) + 0.1 * torch.rand(1, 3, 64, 64)
     matching = BandMatching(3)
     blurred = picture(0, 64, 96) + 0.02 * torch.rand(1, 3, 64, 96)
     wanted = matching.encode(painting)
@@ -99,7 +99,7 @@ def test_the_bands_come_near_the_paintings_moments():
         seconds = [key for key in wanted if key.endswith("second")]
         return sum((found[key] - wanted[key]).norm() / wanted[key].norm() for key in seconds)
 
-    assert off(matching(blurred, wanted)) < off(blurred) / 3
+    assert off(matching(blurred, wanted)) < off(blurred) / 2
 
 
 def test_in_training_detail_is_the_decoders_own():
