@@ -61,6 +61,20 @@ def test_has_a_finite_gradient_that_is_not_zero(name, memory_format):
 
 
 @pytest.mark.parametrize("name", losses)
+@pytest.mark.parametrize("memory_format", FORMATS)
+def test_features_that_go_on_have_both_gradients(name, memory_format):
+    loss, target = losses[name](), losses[name]().target(_features(1))
+    features = _features(2).contiguous(memory_format=memory_format).requires_grad_()
+    passed, distance = loss.in_passing(features, target)
+    expected = loss.forward(features, target)
+    assert torch.equal(passed, features)
+    assert_close(distance, expected)
+    (ours,) = torch.autograd.grad(2 * distance.sum() + passed.pow(3).sum(), features)
+    (theirs,) = torch.autograd.grad(2 * expected.sum() + features.pow(3).sum(), features)
+    assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize("name", losses)
 def test_has_a_finite_gradient_at_its_own_target_and_on_flat_features(name):
     loss = losses[name]()
     own = _own(loss)

@@ -153,9 +153,19 @@ class Objective:
             ConfigError: A term compares with a picture of another size position by position.
             VelaturaError: A term is cut off from the canvas, so that it could change nothing.
         """
-        features = self.features(canvas)
+        distances: dict[str, list[Tensor]] = {name: [] for name in self.terms}
+
+        def visit(layer: str, features: Tensor) -> Tensor:
+            for name, term in self.terms.items():
+                if layer in term.layers:
+                    with _naming(name, layer):
+                        features, distance = self._in_passing(name, term, layer, features)
+                    distances[name].append(term.layers[layer] * distance.mean())
+            return features
+
+        self.backbone(visit(IMAGE, canvas), self.layers, visit=visit)
         weighted = {
-            name: term.weight * self._distance(name, term, features) for name, term in self.terms.items()
+            name: term.weight * torch.stack(distances[name]).sum() for name, term in self.terms.items()
         }
         if torch.is_grad_enabled() and canvas.requires_grad:
             for name, value in weighted.items():
@@ -166,18 +176,9 @@ class Objective:
                     )
         return weighted
 
-    def _distance(self, name: str, term: Term, features: Mapping[str, Tensor]) -> Tensor:
-        distances = []
-        for layer, weight in term.layers.items():
-            read = self._read(features[layer], strength=term.weight * weight)
-            with _naming(name, layer):
-                distance = term.loss.forward(read, self.targets[name][layer])
-            distances.append(weight * distance.mean())
-        return torch.stack(distances).sum()
-
-    def _read(self, features: Tensor, *, strength: float) -> Tensor:  # noqa: ARG002 - for what derives
-        """The features of a layer as a term reads them."""
-        return features
+    def _in_passing(self, name: str, term: Term, layer: str, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Features of a layer to go on with, and a term's distance there, ``(B,)``."""
+        return term.loss.in_passing(features, self.targets[name][layer])
 
 
 @contextlib.contextmanager

@@ -40,8 +40,8 @@ def start_of(config: Training, sources: Sources, model: str | None) -> Start:
     Args:
         config: What the training is made of.
         sources: Its pictures.
-        model: The model to start from, by name, file or folder. Its styles stay as they are, and a network
-            of many learns one more.
+        model: The model to start from, by name, file or folder; its styles stay as they are, and a
+            network of many learns one more.
 
     Raises:
         ConfigError: The model is of another network; it is to learn several styles more, or one that it

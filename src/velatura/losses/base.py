@@ -92,6 +92,23 @@ class Loss(ABC):
             ValueError: The target does not fit the features.
         """
 
+    def in_passing(self, features: Tensor, target: Target) -> tuple[Tensor, Tensor]:
+        """The distance of features that go on to other layers.
+
+        Args:
+            features: ``(B, C, h, w)``.
+            target: As for :meth:`forward`.
+
+        Returns:
+            Features to go on with, equal to those given, and the distance, ``(B,)``. A loss that can join
+            its gradient with the one from above, in less time than adding it afterwards, does so here; for
+            others autograd adds.
+
+        Raises:
+            ValueError: The target does not fit the features.
+        """
+        return features, self.forward(features, target)
+
 
 losses: Registry[type[Loss]] = Registry("loss", home="velatura.losses")
 

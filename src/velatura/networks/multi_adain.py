@@ -186,15 +186,13 @@ class MultiAdaIN(Network):
             if maps is None:
                 maps = entering
             else:
-                maps = entering + functional.interpolate(self.rises[depth](maps), scale_factor=2.0)
+                maps = entering + _doubled(self.rises[depth](maps))
             stage = self.stages[depth]
             assert isinstance(stage, _Stage)
             maps = stage(maps, steering[:, start : start + stage.steered])
             start += stage.steered
         assert maps is not None
-        half = functional.avg_pool2d(colours, 2)
-        blurred = functional.interpolate(half, scale_factor=2.0, mode="bilinear", align_corners=False)
-        painted: Tensor = blurred + functional.pixel_shuffle(self.exit(maps), 2)
+        painted = _doubled(functional.avg_pool2d(colours, 2)) + functional.pixel_shuffle(self.exit(maps), 2)
         return painted
 
 
@@ -229,6 +227,11 @@ class _Steered(nn.Module):
         scale = (1 + gain) / deviation
         out: Tensor = functional.leaky_relu(torch.addcmul(shift - mean * scale, convolved, scale), _SLOPE)
         return maps + out
+
+
+def _doubled(maps: Tensor) -> Tensor:
+    # Bilinear: enlarged by repetition, the deepest maps show as rectangles in flat parts of the picture.
+    return functional.interpolate(maps, scale_factor=2.0, mode="bilinear", align_corners=False)
 
 
 def _key(layer: str) -> str:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from velatura.backbones import Backbone
 from velatura.core.errors import ConfigError
-from velatura.engine.objective import Objective, Terms
+from velatura.engine.objective import Objective, Term, Terms
 from velatura.losses import Target
 from velatura.ops.gradients import normalize_gradient
 
@@ -101,10 +101,11 @@ class TrainingObjective(Objective):
                     f"and none of {', '.join(missing)}; name its layers"
                 )
 
-    def _read(self, features: Tensor, *, strength: float) -> Tensor:
+    def _in_passing(self, name: str, term: Term, layer: str, features: Tensor) -> tuple[Tensor, Tensor]:
         if not self.normalize_gradients or not features.requires_grad:
-            return features
-        return normalize_gradient(features, strength=strength)
+            return super()._in_passing(name, term, layer, features)
+        read = normalize_gradient(features, strength=term.weight * term.layers[layer])
+        return features, term.loss.forward(read, self.targets[name][layer])
 
 
 def _stacked(name: str, targets: Sequence[Target]) -> Target:
