@@ -167,7 +167,7 @@ def test_the_default_needs_no_download():
 def test_johnson_2016():
     found = values("johnson2016")
     assert found["network.name"] == "johnson"
-    assert found["backbone.name"] == "vgg16"
+    assert (found["backbone.name"], found["backbone.weights"]) == ("vgg16", "vgg16-caffe")
     assert weights("johnson2016", "style") == dict.fromkeys(("relu1_2", "relu2_2", "relu3_3", "relu4_3"), 1)
     assert weights("johnson2016", "content") == {"relu3_3": 1}
     assert (found["terms.content.weight"], found["terms.style.weight"]) == (1, 5)
