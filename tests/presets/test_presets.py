@@ -14,7 +14,8 @@ from velatura.presets import Preset, load_preset, preset_names
 
 def test_the_presets_are_these():
     methods = ("bisht2023", "fast", "gatys2016", "saric2020")
-    trainings = ("dumoulin2017", "huang2017", "johnson2016", "ulyanov2016", "ulyanov2017")
+    papers = ("dumoulin2017", "huang2017", "johnson2016", "ulyanov2016", "ulyanov2017")
+    trainings = ("adain-slim", "cin-samples", *papers)
     assert preset_names("method") == methods
     assert preset_names("training") == trainings
     assert preset_names("network") == ("instant",)
