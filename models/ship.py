@@ -1,6 +1,6 @@
 """Writes the network of a training run in half precision, as it ships.
 
-    python models/ship.py RUN src/velatura/weights/NAME.safetensors
+python models/ship.py RUN src/velatura/weights/NAME.safetensors
 """
 
 from __future__ import annotations
