@@ -221,10 +221,12 @@ def test_the_public_namespace_is_exactly_what_is_listed():
         "VelaturaError",
         "WeightsError",
         "__version__",
+        "apply",
         "backbones",
         "evaluate",
         "initializations",
         "load_image",
+        "load_model",
         "losses",
         "metrics",
         "networks",
@@ -267,3 +269,27 @@ def test_the_import_itself_needs_neither_torch_nor_numpy():
     loaded = set(run.stdout.split())
     assert "velatura" in loaded
     assert not loaded & {"torch", "numpy", "PIL", "safetensors", "pydantic", "typer", "rich", "tqdm"}
+
+
+def test_a_trained_network_by_name_and_loaded(models):
+    content = _tensor(PHOTO)
+    by_name = velatura.stylize(content, "mosaic", model="cin")
+    model = velatura.load_model("cin")
+    assert model.style_names == ("waves", "mosaic", "hatching")
+    loaded = velatura.stylize(content, ["mosaic"], model=model)
+    assert torch.equal(by_name.picture.pixels, loaded.picture.pixels)
+    with pytest.raises(
+        ConfigError, match=r"has styles of its own .*; name one of them in the place of Tensor"
+    ):
+        velatura.stylize(content, _tensor(PAINTING), model=model)
+    with pytest.raises(ConfigError, match="the preset 'fast' needs a style picture"):
+        velatura.stylize(content)
+
+
+def test_apply_keeps_the_size_of_the_photograph(models):
+    wide = torch.rand(3, 10, 1100)
+    assert velatura.apply("johnson", wide).picture.width == 1100
+    assert velatura.stylize(wide, model="johnson").picture.width == 1024
+    one = velatura.apply("adain-slim", _tensor(PHOTO), _tensor(PAINTING), alpha=0.5, size=32)
+    other = velatura.stylize(_tensor(PHOTO), _tensor(PAINTING), preset="instant", strength=0.5, size=32)
+    assert torch.equal(one.picture.pixels, other.picture.pixels)

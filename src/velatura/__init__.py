@@ -27,7 +27,7 @@ from velatura.core.errors import (
 
 if TYPE_CHECKING:
     from velatura import backbones, initializations, losses, metrics, networks, optimizers
-    from velatura.api import evaluate, load_image, save_image, stylize
+    from velatura.api import apply, evaluate, load_image, load_model, save_image, stylize
     from velatura.imaging import Picture
 
 __all__ = [
@@ -39,10 +39,12 @@ __all__ = [
     "VelaturaError",
     "WeightsError",
     "__version__",
+    "apply",
     "backbones",
     "evaluate",
     "initializations",
     "load_image",
+    "load_model",
     "losses",
     "metrics",
     "networks",
@@ -53,8 +55,10 @@ __all__ = [
 
 _HOMES = {
     "Picture": "velatura.imaging",
+    "apply": "velatura.api",
     "evaluate": "velatura.api",
     "load_image": "velatura.api",
+    "load_model": "velatura.api",
     "save_image": "velatura.api",
     "stylize": "velatura.api",
 }

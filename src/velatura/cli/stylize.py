@@ -11,10 +11,11 @@ import typer
 
 from velatura.cli.batch import contents_of, output_for, run_batch
 from velatura.cli.help import App
-from velatura.cli.models import with_styles
 from velatura.cli.progress import cancelled_by_interrupt, progress_on_stderr
 from velatura.core.errors import ConfigError
-from velatura.jobs.models import Model
+from velatura.engine.one_pass import OnePass
+from velatura.jobs.models import Model, load_model
+from velatura.jobs.one_pass import with_styles
 from velatura.jobs.saving import Saving
 from velatura.jobs.schema import build, help_of, parse_assignment
 from velatura.jobs.stylize import Stylization, StylizeJob, stylization
@@ -194,7 +195,10 @@ def stylize(
             }
         ),
     )
-    how, paintings, network = with_styles(how, styles or ())
+    paintings, network = tuple(styles or ()), None
+    if isinstance(how.method, OnePass):
+        network = load_model(how.method.model)
+        how, paintings = with_styles(network, how, paintings)
     photos, is_batch = contents_of(content)
     to_folder = is_batch or output.endswith(("/", os.sep)) or os.path.isdir(output)  # noqa: PTH112 - as in contents_of
     jobs = [

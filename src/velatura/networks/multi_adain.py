@@ -183,17 +183,13 @@ class MultiAdaIN(Network):
             if depth == 0:
                 layer = torch.cat([layer, functional.pixel_unshuffle(colours, 2)], dim=1)
             entering = self.entries[depth](layer)
-            if maps is None:
-                maps = entering
-            else:
-                maps = entering + _doubled(self.rises[depth](maps))
+            maps = entering if maps is None else entering + _doubled(self.rises[depth](maps))
             stage = self.stages[depth]
             assert isinstance(stage, _Stage)
             maps = stage(maps, steering[:, start : start + stage.steered])
             start += stage.steered
         assert maps is not None
-        painted = _doubled(functional.avg_pool2d(colours, 2)) + functional.pixel_shuffle(self.exit(maps), 2)
-        return painted
+        return _doubled(functional.avg_pool2d(colours, 2)) + functional.pixel_shuffle(self.exit(maps), 2)
 
 
 class _Stage(nn.Module):
