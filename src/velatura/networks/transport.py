@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from velatura.ops.moments import covariance
+from velatura.ops.precision import in_float64
 from velatura.ops.sqrtm import iterated_sqrt
 
 __all__ = ["Moments", "transport", "transported"]
@@ -37,8 +38,12 @@ def transport(own: Tensor, wanted: Tensor, *, floor: float) -> Tensor:
 
 
 def transported(maps: Tensor, own: Moments, wanted: Moments, *, floor: float) -> Tensor:
-    """Maps ``(B, C, H, W)`` of the moments ``own``, moved to those wanted."""
-    linear = transport(covariance(*own), covariance(*wanted), floor=floor)
+    """Maps ``(B, C, H, W)`` of few channels and of the moments ``own``, moved to those wanted.
+
+    The map is found in float64: faint bands of detail have covariances near the floor.
+    """
+    pairs = (in_float64(own[0]), in_float64(own[1])), (in_float64(wanted[0]), in_float64(wanted[1]))
+    linear = transport(covariance(*pairs[0]), covariance(*pairs[1]), floor=floor).to(own[0])
     shift = wanted[0][:, :, None] - linear @ own[0][:, :, None]
     moved: Tensor = torch.baddbmm(shift, linear, maps.flatten(2)).view_as(maps).to(maps)
     return moved
