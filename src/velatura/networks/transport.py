@@ -31,19 +31,17 @@ def transport(own: Tensor, wanted: Tensor, *, floor: float) -> Tensor:
     Returns:
         ``(B, C, C)``.
     """
-    identity = floor * torch.eye(own.shape[1], dtype=own.dtype, device=own.device)
-    root, inverse = iterated_sqrt(own + identity)
-    middle, _ = iterated_sqrt(root @ (wanted + identity) @ root)
-    return inverse @ middle @ inverse
+    # In float64: the product of three squares what is small.
+    source, target = in_float64(own), in_float64(wanted)
+    identity = floor * torch.eye(own.shape[1], dtype=torch.float64, device=source.device)
+    root, inverse = iterated_sqrt(source + identity)
+    middle, _ = iterated_sqrt(root @ (target + identity) @ root)
+    return (inverse @ middle @ inverse).to(own)
 
 
 def transported(maps: Tensor, own: Moments, wanted: Moments, *, floor: float) -> Tensor:
-    """Maps ``(B, C, H, W)`` of few channels and of the moments ``own``, moved to those wanted.
-
-    The map is found in float64: faint bands of detail have covariances near the floor.
-    """
-    pairs = (in_float64(own[0]), in_float64(own[1])), (in_float64(wanted[0]), in_float64(wanted[1]))
-    linear = transport(covariance(*pairs[0]), covariance(*pairs[1]), floor=floor).to(own[0])
+    """Maps ``(B, C, H, W)`` of the moments ``own``, moved to those wanted."""
+    linear = transport(covariance(*own), covariance(*wanted), floor=floor)
     shift = wanted[0][:, :, None] - linear @ own[0][:, :, None]
     moved: Tensor = torch.baddbmm(shift, linear, maps.flatten(2)).view_as(maps).to(maps)
     return moved
