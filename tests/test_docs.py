@@ -15,6 +15,7 @@ DOCUMENTS = Path(__file__).parents[1]
 PAGES = [
     "README.md",
     "CONTRIBUTING.md",
+    "docs/reconstructions.md",
     "models/vgg19-slim/README.md",
     "benchmarks/README.md",
     "benchmarks/quality/README.md",

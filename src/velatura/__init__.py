@@ -27,7 +27,7 @@ from velatura.core.errors import (
 
 if TYPE_CHECKING:
     from velatura import backbones, initializations, losses, metrics, optimizers
-    from velatura.api import evaluate, load_image, save_image, stylize
+    from velatura.api import evaluate, load_image, reconstruct, save_image, stylize
     from velatura.imaging import Picture
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "losses",
     "metrics",
     "optimizers",
+    "reconstruct",
     "save_image",
     "stylize",
 ]
@@ -54,6 +55,7 @@ _HOMES = {
     "Picture": "velatura.imaging",
     "evaluate": "velatura.api",
     "load_image": "velatura.api",
+    "reconstruct": "velatura.api",
     "save_image": "velatura.api",
     "stylize": "velatura.api",
 }

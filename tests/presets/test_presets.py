@@ -7,9 +7,20 @@ from velatura.engine.optimization import Optimization
 from velatura.jobs.schema import build
 from velatura.presets import Preset, load_preset, preset_names
 
+SIZES = {"guillaumin2017-reconstruction": 224, "reconstruction": 256, "saric2020-reconstruction": 256}
+
 
 def test_the_presets_are_these():
-    assert preset_names() == ("bisht2023", "fast", "gatys2016", "saric2020")
+    assert preset_names() == (
+        "bisht2023",
+        "fast",
+        "gatys2015-reconstruction",
+        "gatys2016",
+        "guillaumin2017-reconstruction",
+        "reconstruction",
+        "saric2020",
+        "saric2020-reconstruction",
+    )
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -17,14 +28,14 @@ def test_every_preset_builds(name):
     preset = load_preset(name)
     method = build(Optimization, preset.method)
     assert {term.of for term in method.terms.values()} >= {"content", "style"}
-    assert preset.size == 512
+    assert preset.size == SIZES.get(name, 512)
 
 
 @pytest.mark.parametrize("name", preset_names())
 def test_every_value_has_a_source(name):
     rows = list(load_preset(name).rows())
     assert [path for path, _, source in rows if not source.strip()] == []
-    assert rows[0][:2] == ("size", 512)
+    assert rows[0][:2] == ("size", SIZES.get(name, 512))
     paths = [path for path, _, _ in rows]
     assert len(set(paths)) == len(paths)
 
@@ -121,6 +132,24 @@ def test_saric_2020():
     assert (found["optimizer.name"], found["pyramid.steps"]) == ("lbfgs", [500])
 
 
-def test_the_default_needs_no_download():
-    assert values("fast")["backbone.name"] == "vgg19-slim"
-    assert "backbone.weights" not in values("fast")
+@pytest.mark.parametrize(
+    ("name", "backbone", "optimizer", "lr", "steps", "start"),
+    [
+        ("saric2020-reconstruction", "resnet50", "adam", 0.05, 5000, "gaussian"),
+        ("guillaumin2017-reconstruction", "vgg16", "adam", 2.0 / 255, 1000, "uniform"),
+        ("gatys2015-reconstruction", "vgg19", "lbfgs", 1, 500, "uniform"),
+    ],
+)
+def test_reconstructions_of_the_papers(name, backbone, optimizer, lr, steps, start):
+    found = values(name)
+    assert found["backbone.name"] == backbone
+    assert (found["optimizer.name"], found["pyramid.steps"]) == (optimizer, [steps])
+    assert found["optimizer.lr"] == pytest.approx(lr, rel=1e-12)
+    assert found["initialization.name"] == start
+    assert found["pyramid.smallest"] == 0
+
+
+@pytest.mark.parametrize("name", ["fast", "reconstruction"])
+def test_the_default_needs_no_download(name):
+    assert values(name).get("backbone.name", "vgg19-slim") == "vgg19-slim"
+    assert "backbone.weights" not in values(name)

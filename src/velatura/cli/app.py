@@ -27,6 +27,7 @@ __all__ = ["main"]
 _COMMANDS = {
     "stylize": ("velatura.cli.stylize", "Pictures", "Give a photograph the style of a painting."),
     "evaluate": ("velatura.cli.evaluate", "Pictures", "Judge pictures beside photograph and painting."),
+    "reconstruct": ("velatura.cli.reconstruct", "Pictures", "Show what a layer knows of a picture."),
     "samples": ("velatura.cli.samples", "Pictures", "Draw the sample photographs and paintings."),
     "distill": ("velatura.cli.distill", "Networks", "Train the narrow backbone that Velatura ships."),
     "weights": ("velatura.cli.weights", "Networks", "List, fetch, import and find weights."),

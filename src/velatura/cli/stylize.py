@@ -11,6 +11,7 @@ import typer
 
 from velatura.cli.batch import contents_of, output_for, run_batch
 from velatura.cli.help import App
+from velatura.cli.options import given, merged, numbers
 from velatura.cli.progress import cancelled_by_interrupt, progress_on_stderr
 from velatura.core.errors import ConfigError
 from velatura.jobs.saving import Saving
@@ -139,17 +140,17 @@ def stylize(
         "optimizer.name": optimizer,
         "initialization.name": initialization if start is None else "picture",
         "initialization.path": start,
-        "pyramid.steps": _numbers("steps", steps),
+        "pyramid.steps": numbers("steps", steps),
     }
     how = stylization(
         preset,
-        changes=_merged(_given(changes), dict(parse_assignment(text) for text in settings or ())),
+        changes=merged(given(changes), dict(parse_assignment(text) for text in settings or ())),
         upsample=upsample,
-        **_given(
+        **given(
             {
                 "size": size,
                 "strength": strength,
-                "blend": _numbers("blend", blend),
+                "blend": numbers("blend", blend),
                 "seed": seed,
                 "device": device,
                 "precision": precision,
@@ -159,7 +160,7 @@ def stylize(
     )
     saving = build(
         Saving,
-        _given(
+        given(
             {
                 "quality": quality,
                 "bits": bits,
@@ -188,35 +189,6 @@ def stylize(
         for photo in photos
     ]
     return run_batch(jobs, quiet=quiet) if is_batch else _run_one(jobs[0], quiet=quiet)
-
-
-def _given(options: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value is not None}
-
-
-def _merged(options: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
-    """Both, where none of them is in the other.
-
-    Raises:
-        ConfigError: ``--set`` sets what an option of its own sets too.
-    """
-    for path in options.keys() & settings.keys():
-        raise ConfigError(f"{path} is set twice, by --set and by an option of its own; leave one out")
-    return {**options, **settings}
-
-
-def _numbers(name: str, text: str | None) -> list[float] | None:
-    """``0.7,0.3`` as numbers; None as None.
-
-    Raises:
-        ConfigError: A part is no number.
-    """
-    if text is None:
-        return None
-    try:
-        return [float(part) for part in text.split(",")]
-    except ValueError:
-        raise ConfigError(f"--{name}: expected numbers with commas between them, not {text!r}") from None
 
 
 def _run_one(job: StylizeJob, *, quiet: bool) -> int:

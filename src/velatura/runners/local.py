@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from velatura.core.progress import OnProgress, never, silent
+from velatura.jobs.dream import DreamJob, run_dream
+from velatura.jobs.reconstruct import ReconstructJob, run_reconstruct
 from velatura.jobs.result import Result
 from velatura.jobs.stylize import StylizeJob, run_stylize
 
@@ -12,7 +14,10 @@ __all__ = ["run"]
 
 
 def run(
-    job: StylizeJob, *, on_progress: OnProgress = silent, cancelled: Callable[[], bool] = never
+    job: StylizeJob | ReconstructJob | DreamJob,
+    *,
+    on_progress: OnProgress = silent,
+    cancelled: Callable[[], bool] = never,
 ) -> Result:
     """Runs a job to its end.
 
@@ -24,4 +29,10 @@ def run(
     Raises:
         VelaturaError: The job cannot be done; the subclass says whose fault it is.
     """
-    return run_stylize(job, on_progress=on_progress, cancelled=cancelled)
+    match job:
+        case StylizeJob():
+            return run_stylize(job, on_progress=on_progress, cancelled=cancelled)
+        case ReconstructJob():
+            return run_reconstruct(job, on_progress=on_progress, cancelled=cancelled)
+        case DreamJob():
+            return run_dream(job, on_progress=on_progress, cancelled=cancelled)
