@@ -27,7 +27,7 @@ def test_the_help_lists_every_command_under_its_heading(velatura):
     }
     assert commands == {
         "Options": ["--version", "--debug", "--help"],
-        "Pictures": ["stylize", "evaluate", "samples"],
+        "Pictures": ["stylize", "evaluate", "reconstruct", "samples"],
         "Networks": ["distill", "weights"],
         "What there is": ["presets", "backbones", "losses", "metrics", "optimizers", "initializations"],
         "This machine": ["bench"],

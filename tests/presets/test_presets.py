@@ -7,7 +7,12 @@ from velatura.engine.optimization import Optimization
 from velatura.jobs.schema import build
 from velatura.presets import Preset, load_preset, preset_names
 
-SIZES = {"guillaumin2017-reconstruction": 224, "reconstruction": 256, "saric2020-reconstruction": 256}
+SIZES = {
+    "guillaumin2017-reconstruction": 224,
+    "reconstruction": 256,
+    "saric2020-reconstruction": 256,
+    "smooth-reconstruction": 256,
+}
 
 
 def test_the_presets_are_these():
@@ -20,6 +25,7 @@ def test_the_presets_are_these():
         "reconstruction",
         "saric2020",
         "saric2020-reconstruction",
+        "smooth-reconstruction",
     )
 
 
