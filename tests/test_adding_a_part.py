@@ -14,13 +14,15 @@ from typing import Annotated
 
 import torch
 from annotated_types import Ge, Gt
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
 from velatura.core.config import Setting
 from velatura.initializations import Initialization, Sources, initializations
 from velatura.losses import Loss, Target, losses
 from velatura.losses.base import statistic
 from velatura.metrics import Metric, View, metrics
+from velatura.networks import Network, NetworkConfig, faded, networks
 from velatura.ops.moments import channel_moments
 from velatura.optimizers import CanvasOptimizer, ImageOptimizer, optimizers
 
@@ -114,6 +116,48 @@ class Black(Initialization):
 
     def draw_from(self, sources: Sources) -> Tensor:
         return torch.full_like(sources.content, self.level)
+
+
+@networks.register("toy_tint")
+@dataclass(frozen=True, kw_only=True)
+class Tint(NetworkConfig):
+    """Each colour of the photograph mixed from all three."""
+
+    styles = "one"
+
+    def build(self, *, num_styles=1, rng):
+        network = TintNetwork()
+        nn.init.normal_(network.mixture, std=0.5, generator=rng)
+        return network
+
+
+class TintNetwork(Network):
+    styles = "one"
+
+    def __init__(self):
+        super().__init__()
+        self.mixture = nn.Parameter(torch.empty(3, 3, 1, 1))
+
+    def stylize(self, content, style, *, alpha):
+        return faded(content, functional.conv2d(content, self.mixture), alpha)
+
+
+@networks.register("toy_careless")
+@dataclass(frozen=True, kw_only=True)
+class Careless(NetworkConfig):
+    """Draws what it likes, and halves the picture."""
+
+    styles = "one"
+
+    def build(self, *, num_styles=1, rng):
+        network = CarelessNetwork()
+        nn.init.normal_(network.mixture)
+        return network
+
+
+class CarelessNetwork(TintNetwork):
+    def stylize(self, content, style, *, alpha):
+        return super().stylize(content, style, alpha=alpha)[..., ::2]
 '''
 
 
@@ -148,6 +192,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
         ("toy_descent", "test_a_saved_and_restored_state_continues_to_the_bit"),
         ("toy_darkness", "test_the_better_picture_scores_better"),
         ("toy_black", "test_the_same_seed_draws_the_same_canvas"),
+        ("toy_tint", "test_the_stylization_has_the_size_of_the_photograph"),
     ],
 )
 def test_the_contracts_cover_a_new_part(outcomes, part, test):
@@ -161,3 +206,7 @@ def test_the_contracts_catch_a_part_that_is_wrong(outcomes):
     assert "FAILED test_the_better_picture_scores_better" in outcomes["toy_upside_down"]
     assert "PASSED test_is_a_finite_number_for_ordinary_pictures" in outcomes["toy_upside_down"]
     assert "PASSED test_has_a_finite_gradient_that_is_not_zero" in outcomes["toy_wrong"]
+    assert "FAILED test_the_stylization_has_the_size_of_the_photograph" in outcomes["toy_careless"]
+    assert (
+        "FAILED test_the_same_seed_draws_the_same_weights_and_another_seed_others" in outcomes["toy_careless"]
+    )

@@ -17,6 +17,7 @@ PAGES = [
     "CONTRIBUTING.md",
     "docs/reconstructions.md",
     "models/vgg19-slim/README.md",
+    "docs/surveys.md",
     "benchmarks/README.md",
     "benchmarks/quality/README.md",
 ]

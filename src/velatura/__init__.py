@@ -26,8 +26,8 @@ from velatura.core.errors import (
 )
 
 if TYPE_CHECKING:
-    from velatura import backbones, initializations, losses, metrics, optimizers
-    from velatura.api import evaluate, load_image, reconstruct, save_image, stylize
+    from velatura import backbones, initializations, losses, metrics, networks, optimizers
+    from velatura.api import apply, evaluate, load_image, load_model, reconstruct, save_image, stylize
     from velatura.imaging import Picture
 
 __all__ = [
@@ -39,12 +39,15 @@ __all__ = [
     "VelaturaError",
     "WeightsError",
     "__version__",
+    "apply",
     "backbones",
     "evaluate",
     "initializations",
     "load_image",
+    "load_model",
     "losses",
     "metrics",
+    "networks",
     "optimizers",
     "reconstruct",
     "save_image",
@@ -53,13 +56,15 @@ __all__ = [
 
 _HOMES = {
     "Picture": "velatura.imaging",
+    "apply": "velatura.api",
     "evaluate": "velatura.api",
     "load_image": "velatura.api",
+    "load_model": "velatura.api",
     "reconstruct": "velatura.api",
     "save_image": "velatura.api",
     "stylize": "velatura.api",
 }
-_PARTS = ("backbones", "initializations", "losses", "metrics", "optimizers")
+_PARTS = ("backbones", "initializations", "losses", "metrics", "networks", "optimizers")
 
 
 def __getattr__(name: str) -> Any:

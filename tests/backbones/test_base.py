@@ -135,6 +135,18 @@ def test_the_pass_ends_at_the_deepest_layer_asked_for(layers, computed):
     assert backbone.computed == computed
 
 
+def test_a_visit_sees_each_layer_asked_for_before_the_next_is_computed():
+    backbone, seen = Halvings(), []
+
+    def visit(layer, features):
+        seen.append((layer, tuple(features.shape), backbone.computed))
+        return features
+
+    found = backbone(torch.rand(1, 3, 8, 8), ["half3", "half1"], visit=visit)
+    assert seen == [("half1", (1, 3, 4, 4), 1), ("half3", (1, 3, 1, 1), 3)]
+    assert list(found) == ["half1", "half3"]
+
+
 def test_an_unknown_layer_is_answered_with_the_nearest():
     message = r"^unknown layer 'haf2'; did you mean 'half2'\? \(known: half1, half2, half3\)$"
     with pytest.raises(ConfigError, match=message):

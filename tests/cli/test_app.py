@@ -27,9 +27,17 @@ def test_the_help_lists_every_command_under_its_heading(velatura):
     }
     assert commands == {
         "Options": ["--version", "--debug", "--help"],
-        "Pictures": ["stylize", "evaluate", "reconstruct", "samples"],
-        "Networks": ["distill", "weights"],
-        "What there is": ["presets", "backbones", "losses", "metrics", "optimizers", "initializations"],
+        "Pictures": ["stylize", "apply", "evaluate", "reconstruct", "survey", "samples"],
+        "Networks": ["train", "distill", "export", "weights"],
+        "What there is": [
+            "presets",
+            "backbones",
+            "losses",
+            "metrics",
+            "networks",
+            "optimizers",
+            "initializations",
+        ],
         "This machine": ["bench"],
     }
 
@@ -69,7 +77,7 @@ def test_the_module_is_the_command():
         (["presets", "show"], "Missing argument 'NAME' (see velatura presets show --help)"),
         (["losses", "gram"], "Got unexpected extra argument(s) (gram) (see velatura losses --help)"),
         (["stylize"], "Missing argument 'CONTENT' (see velatura stylize --help)"),
-        (["stylize", "a"], "Missing argument 'STYLE' (see velatura stylize --help)"),
+        (["stylize", "-o", "b"], "Missing argument 'CONTENT' (see velatura stylize --help)"),
         (["stylize", "a", "b"], "Missing option '--output' / '-o' (see velatura stylize --help)"),
         (["stylize", "a", "b", "-o"], "Option '-o' requires an argument (see velatura stylize --help)"),
     ],

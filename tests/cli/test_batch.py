@@ -180,13 +180,13 @@ def test_pictures_on_the_way_go_beside_each_output(stylize, photos, tmp_path):
 
 
 def test_ctrl_c_ends_the_batch_with_the_picture_at_work(stylize, photos, tmp_path, monkeypatch):
-    def run(job, *, on_progress, cancelled):
+    def run(job, *, on_progress, cancelled, **options):
         def report(progress):
             if job.content.endswith("c.jpg"):
                 os.kill(os.getpid(), signal.SIGINT)
             on_progress(progress)
 
-        return runners.run(job, on_progress=report, cancelled=cancelled)
+        return runners.run(job, on_progress=report, cancelled=cancelled, **options)
 
     (photos / "b.png").unlink()
     Picture.of(torch.rand(3, 32, 32)).save(photos / "d.png")

@@ -67,7 +67,7 @@ def test_no_line_is_wider_than_a_narrow_terminal(page, monkeypatch):
 
 def test_the_help_of_stylize_is_grouped_and_has_units(velatura):
     answer = velatura("stylize", "--help")
-    assert answer.out.startswith("Usage: velatura stylize [OPTIONS] CONTENT STYLE...\n")
+    assert answer.out.startswith("Usage: velatura stylize [OPTIONS] CONTENT [STYLE]...\n")
     headings = [line[:-1] for line in answer.out.splitlines() if re.fullmatch(r"\w[\w ]*:", line)]
     assert headings == ["Arguments", "The picture", "The method", "The run", "Files", "Options"]
     text = " ".join(answer.out.split())
@@ -79,7 +79,9 @@ def test_the_help_of_stylize_is_grouped_and_has_units(velatura):
     assert "velatura stylize photo.jpg painting.jpg -o out.png" in text
 
 
-@pytest.mark.parametrize("command", ["samples", "distill", "weights", "presets", "backbones", "losses"])
+@pytest.mark.parametrize(
+    "command", ["samples", "survey", "train", "distill", "weights", "presets", "backbones", "losses"]
+)
 def test_every_command_has_help(velatura, command):
     answer = velatura(command, "--help")
     assert (answer.status, answer.err) == (0, "")

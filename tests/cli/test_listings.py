@@ -9,6 +9,7 @@ from velatura.cli.tables import show_table
 from velatura.initializations import initializations
 from velatura.losses import losses
 from velatura.metrics import metrics
+from velatura.networks import networks
 from velatura.optimizers import optimizers
 from velatura.presets import load_preset, preset_names
 
@@ -54,6 +55,7 @@ def test_columns_stay_whole_and_the_last_one_is_wrapped(capsys):
         ("metrics", metrics),
         ("optimizers", optimizers),
         ("initializations", initializations),
+        ("networks", networks),
     ],
 )
 def test_parts_are_listed_in_plain_words_with_their_settings(velatura, command, registry):
@@ -82,6 +84,18 @@ def test_a_metric_is_listed_with_unit_direction_and_source(velatura):
         assert lines[at + 1] == f"    {better[metrics[name].direction]}; {metrics[name].unit}"
         assert lines[at + 2] == f"    source: {metrics[name].source}"
     assert lines.count("    needs torchmetrics (the extra eval)") == 2
+
+
+def test_a_network_is_listed_with_how_many_styles_it_knows(velatura):
+    lines = velatura("networks").out.splitlines()
+    knows = {
+        "one": "one style, trained in",
+        "many": "many styles, trained in",
+        "any": "any style, from its picture",
+    }
+    for name in networks:
+        at = next(number for number, line in enumerate(lines) if line.startswith(f"{name}: "))
+        assert lines[at + 1] == f"    {knows[networks[name].styles]}"
 
 
 def test_backbones_are_listed(velatura):

@@ -12,9 +12,10 @@ from velatura.core.errors import ConfigError
 from velatura.initializations import initializations
 from velatura.losses import losses
 from velatura.metrics import metrics
+from velatura.networks import networks
 from velatura.optimizers import optimizers
 
-REGISTRIES = (losses, optimizers, initializations, metrics)
+REGISTRIES = (losses, optimizers, initializations, metrics, networks)
 PARTS = [
     pytest.param(registry, name, id=f"{registry.kind}-{name}") for registry in REGISTRIES for name in registry
 ]

@@ -4,8 +4,11 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from velatura.core.errors import ConfigError
 from velatura.losses import losses
 
+OF_TARGETS = [name for name in losses if not losses[name].compares_batch]
+OF_BATCHES = [name for name in losses if losses[name].compares_batch]
 FORMATS = [torch.contiguous_format, torch.channels_last]
 
 
@@ -14,26 +17,31 @@ def _features(seed, batch=1, size=(6, 5), dtype=torch.float64):
     return torch.rand(batch, 3, *size, generator=generator, dtype=dtype)
 
 
+def _fitting(loss, seed):
+    """Features of as many pictures as the loss needs."""
+    return _features(seed, batch=2 if loss.compares_batch else 1)
+
+
 def _own(loss):
     """Features with a target taken from them; flat where there is nothing to match."""
-    features = _features(1)
+    features = _fitting(loss, 1)
     return features if loss.target(features) else torch.full_like(features, 0.5)
 
 
-@pytest.mark.parametrize("name", losses)
+@pytest.mark.parametrize("name", OF_TARGETS)
 def test_is_zero_at_its_own_target(name):
     loss = losses[name]()
     features = _own(loss)
     assert loss.forward(features, loss.target(features)).abs().item() < 1e-9
 
 
-@pytest.mark.parametrize("name", losses)
+@pytest.mark.parametrize("name", OF_TARGETS)
 def test_is_positive_elsewhere(name):
     loss = losses[name]()
     assert loss.forward(_features(2), loss.target(_features(1))).item() > 1e-6
 
 
-@pytest.mark.parametrize("name", losses)
+@pytest.mark.parametrize("name", OF_TARGETS)
 def test_gives_one_value_for_each_sample(name):
     loss = losses[name]()
     batch, target = _features(2, batch=3), loss.target(_features(1))
@@ -46,10 +54,24 @@ def test_gives_one_value_for_each_sample(name):
 @pytest.mark.parametrize("memory_format", FORMATS)
 def test_has_a_finite_gradient_that_is_not_zero(name, memory_format):
     loss = losses[name]()
-    features = _features(2).contiguous(memory_format=memory_format).requires_grad_()
-    loss.forward(features, loss.target(_features(1))).sum().backward()
+    features = _fitting(loss, 2).contiguous(memory_format=memory_format).requires_grad_()
+    loss.forward(features, loss.target(_fitting(loss, 1))).sum().backward()
     assert features.grad.isfinite().all()
     assert features.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize("name", losses)
+@pytest.mark.parametrize("memory_format", FORMATS)
+def test_features_that_go_on_have_both_gradients(name, memory_format):
+    loss, target = losses[name](), losses[name]().target(_features(1))
+    features = _features(2).contiguous(memory_format=memory_format).requires_grad_()
+    passed, distance = loss.in_passing(features, target)
+    expected = loss.forward(features, target)
+    assert torch.equal(passed, features)
+    assert_close(distance, expected)
+    (ours,) = torch.autograd.grad(2 * distance.sum() + passed.pow(3).sum(), features)
+    (theirs,) = torch.autograd.grad(2 * expected.sum() + features.pow(3).sum(), features)
+    assert_close(ours, theirs)
 
 
 @pytest.mark.parametrize("name", losses)
@@ -62,7 +84,7 @@ def test_has_a_finite_gradient_at_its_own_target_and_on_flat_features(name):
         assert features.grad.isfinite().all()
 
 
-@pytest.mark.parametrize("name", losses)
+@pytest.mark.parametrize("name", OF_TARGETS)
 def test_descent_lowers_it_tenfold(name):
     loss = losses[name]()
     features = _features(2).requires_grad_()
@@ -79,7 +101,7 @@ def test_descent_lowers_it_tenfold(name):
 @pytest.mark.parametrize("name", losses)
 def test_does_not_depend_on_the_memory_format(name):
     loss = losses[name]()
-    features, target = _features(2), loss.target(_features(1))
+    features, target = _fitting(loss, 2), loss.target(_fitting(loss, 1))
     last = features.contiguous(memory_format=torch.channels_last)
     assert_close(loss.forward(last, target), loss.forward(features, target))
 
@@ -88,7 +110,7 @@ def test_does_not_depend_on_the_memory_format(name):
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
 def test_is_computed_in_float32_at_least(name, dtype):
     loss = losses[name]()
-    features, wanted = _features(2).to(dtype), _features(1).to(dtype)
+    features, wanted = _fitting(loss, 2).to(dtype), _fitting(loss, 1).to(dtype)
     found = loss.forward(features, loss.target(wanted))
     with torch.autocast("cpu", torch.bfloat16):
         cast = loss.forward(features, loss.target(wanted))
@@ -102,7 +124,7 @@ def test_is_computed_in_float32_at_least(name, dtype):
 @pytest.mark.parametrize("name", losses)
 def test_a_blend_with_all_weight_on_one_is_that_one(name):
     loss = losses[name]()
-    one, other = loss.target(_features(1)), loss.target(_features(2))
+    one, other = loss.target(_fitting(loss, 1)), loss.target(_fitting(loss, 2))
     assert_close(loss.blend([one, other], [1.0, 0.0]), one)
     assert_close(loss.blend([one, other], [0.0, 1.0]), other)
     assert_close(loss.blend([one, one], [0.3, 0.7]), one)
@@ -111,7 +133,7 @@ def test_a_blend_with_all_weight_on_one_is_that_one(name):
 @pytest.mark.parametrize("name", losses)
 def test_a_mask_of_ones_changes_nothing(name):
     loss = losses[name]()
-    features, wanted = _features(2), _features(1)
+    features, wanted = _fitting(loss, 2), _fitting(loss, 1)
     ones = torch.ones(1, 1, 6, 5, dtype=torch.float64)
     masked = loss.forward(features, loss.target(wanted, ones), ones)
     assert_close(masked, loss.forward(features, loss.target(wanted)))
@@ -122,7 +144,7 @@ def test_a_mask_hides_what_it_gives_no_weight(name):
     loss = losses[name]()
     mask = torch.ones(1, 1, 6, 5, dtype=torch.float64)
     mask[..., 3:] = 0
-    features, target = _features(2), loss.target(_features(1))
+    features, target = _fitting(loss, 2), loss.target(_fitting(loss, 1))
     changed = features.clone()
     changed[..., 3:] = 7
     assert_close(loss.forward(changed, target, mask), loss.forward(features, target, mask))
@@ -131,9 +153,38 @@ def test_a_mask_hides_what_it_gives_no_weight(name):
 @pytest.mark.parametrize("name", losses)
 def test_is_stateless(name):
     loss = losses[name]()
-    features, target = _features(2), loss.target(_features(1))
+    features, target = _fitting(loss, 2), loss.target(_fitting(loss, 1))
     before = {key: value.clone() for key, value in target.items()}
     first = loss.forward(features, target)
-    loss.forward(_features(3), loss.target(_features(4)))
+    loss.forward(_fitting(loss, 3), loss.target(_fitting(loss, 4)))
     assert_close(loss.forward(features, target), first, rtol=0, atol=0)
     assert_close(target, before, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", OF_BATCHES)
+def test_what_compares_a_batch_has_no_target(name):
+    assert losses[name]().target(_features(1)) == {}
+
+
+@pytest.mark.parametrize("name", OF_BATCHES)
+def test_what_compares_a_batch_refuses_a_single_picture(name):
+    loss = losses[name]()
+    with pytest.raises(ConfigError, match="compares the pictures of a batch and needs 2 or more, not 1"):
+        loss.forward(_features(1), {})
+
+
+@pytest.mark.parametrize("name", OF_BATCHES)
+def test_what_compares_a_batch_gives_each_picture_its_own_value_whatever_their_order(name):
+    loss, batch = losses[name](), _features(1, batch=4)
+    found = loss.forward(batch, {})
+    assert found.shape == (4,)
+    order = torch.tensor([2, 0, 3, 1])
+    assert_close(loss.forward(batch[order], {}), found[order])
+
+
+@pytest.mark.parametrize("name", OF_BATCHES)
+def test_what_compares_a_batch_falls_by_descent(name):
+    loss, features = losses[name](), _features(1, batch=3).requires_grad_()
+    start = loss.forward(features, {})
+    start.sum().backward()
+    assert (loss.forward(features - 0.1 * features.grad, {}) < start).all()

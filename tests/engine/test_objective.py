@@ -15,6 +15,7 @@ from velatura.losses.content import Content
 from velatura.losses.gram import Gram
 from velatura.losses.moments import Moments
 from velatura.losses.total_variation import TotalVariation
+from velatura.losses.wasserstein import Wasserstein
 
 
 class PixelBackbone(Backbone):
@@ -123,15 +124,44 @@ def test_a_blend_is_the_statistics_of_the_mixture(loss):
 @pytest.mark.parametrize("name", losses)
 def test_every_loss_reaches_the_canvas(name, backbone):
     """A Gram matrix cut off from the graph leaves the canvas as it is: the classic mistake."""
-    of = "nothing" if name == "total_variation" else "style"
+    batch = 2 if losses[name].compares_batch else 1
+    of = "nothing" if name == "total_variation" or batch == 2 else "style"
     of = "content" if name in ("content", "self_similarity") else of
     layer = "image" if name == "total_variation" else "relu2_1"
     objective = Objective(backbone, {name: Term(loss=losses[name](), of=of, layers={layer: 1.0})})
-    objective.aim(torch.rand(1, 3, 32, 24), [torch.rand(1, 3, 16, 16)], [1.0])
-    canvas = torch.rand(1, 3, 32, 24, requires_grad=True)
+    objective.aim(torch.rand(batch, 3, 32, 24), [torch.rand(1, 3, 16, 16)], [1.0])
+    canvas = torch.rand(batch, 3, 32, 24, requires_grad=True)
     objective(canvas)[name].backward()
     assert canvas.grad.isfinite().all()
     assert (canvas.grad.abs().amax(dim=(0, 1)) > 0).float().mean() > 0.9
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_the_gradient_is_that_of_the_terms_one_by_one(backbone, memory_format):
+    """Losses look at the features on their way up; here each gets features of a pass of its own."""
+    layers = ("relu1_1", "relu1_2", "pool1", "relu2_1")
+    terms = {
+        "style": Term(loss=Wasserstein(), of="style", weight=0.7, layers=dict.fromkeys(layers, 2.0)),
+        "where": Term(loss=Content(), of="content", layers={"conv2_1": 1.0, "relu1_2": 3.0}),
+        "more": Term(loss=Moments(), of="style", layers={"relu1_2": 0.5, "image": 0.1}),
+    }
+    generator = torch.Generator().manual_seed(0)
+    photo, painting, canvas = torch.rand((3, 1, 3, 32, 24), generator=generator)
+    objective = Objective(backbone, terms)
+    objective.aim(photo, [painting], [1.0])
+    canvas = canvas.contiguous(memory_format=memory_format).requires_grad_()
+    together = objective(canvas)
+    (ours,) = torch.autograd.grad(sum(together.values()), canvas)
+    theirs = torch.zeros_like(canvas)
+    for name, term in terms.items():
+        total = 0.0
+        for layer, weight in term.layers.items():
+            features = canvas if layer == "image" else backbone(canvas, [layer])[layer]
+            value = term.weight * weight * term.loss.forward(features, objective.targets[name][layer]).sum()
+            theirs += torch.autograd.grad(value, canvas)[0]
+            total += value.item()
+        assert together[name].item() == pytest.approx(total, rel=1e-5)
+    assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
 @dataclass(frozen=True, kw_only=True)

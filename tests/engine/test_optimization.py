@@ -14,6 +14,7 @@ from velatura.core.errors import ConfigError
 from velatura.engine.descent import Iterates
 from velatura.engine.objective import Objective, Term
 from velatura.engine.pyramid import Pyramid
+from velatura.losses.diversity import Diversity
 from velatura.losses.gram import Gram
 from velatura.losses.wasserstein import Wasserstein
 from velatura.ops.resize import resize
@@ -300,3 +301,9 @@ def test_cuda_paints_nearly_the_same(small):
     found = small.paint(there).pixels
     assert found.device.type == "cpu"
     assert _distance(found, expected) < 0.01
+
+
+def test_a_loss_that_compares_a_batch_is_refused_by_name(small):
+    terms = small.TERMS | {"variety": Term(loss=Diversity(), of="nothing", layers={"image": 1.0})}
+    with pytest.raises(ConfigError, match=r"'variety' at layer 'image': loss 'diversity' .* needs 2 or more"):
+        small.paint(small.stylizer(terms=terms))

@@ -49,6 +49,23 @@ def test_value_and_gradient_are_those_of_autograd(border, rectify, size, biased)
 
 
 @pytest.mark.parametrize("border", MODES)
+@pytest.mark.parametrize("channels_in", [1, 3, 4, 5, 20])
+@pytest.mark.parametrize("width", [2, 3, 4, 9])
+def test_a_gradient_of_few_channels_and_of_many(border, channels_in, width):
+    """Neighbours are taken together where the channels are few, at every remainder of the width."""
+    kernel = FrozenKernel(random(3, channels_in, 3, 3, seed=1), None)
+    features = random(2, channels_in, 3, width).to(memory_format=torch.channels_last).requires_grad_()
+    out, expected = (
+        frozen_convolution(features, kernel, border=border),
+        autograd(features, kernel, border, False),
+    )
+    gradient = random(*out.shape, seed=3)
+    assert_close(
+        torch.autograd.grad(out, features, gradient), torch.autograd.grad(expected, features, gradient)
+    )
+
+
+@pytest.mark.parametrize("border", MODES)
 @pytest.mark.parametrize("rectify", [False, True])
 def test_gradcheck(border, rectify):
     kernel = FrozenKernel(random(3, 2, 3, 3, seed=1), random(3, seed=2))

@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 from torch.autograd import gradcheck, gradgradcheck
 from torch.testing import assert_close
 
-from velatura.ops.moments import channel_moments, covariance, deviation, moments_distance, raw_moments
+from velatura.ops.moments import (
+    channel_moments,
+    covariance,
+    deviation,
+    moments_distance,
+    raw_moments,
+    raw_moments_in_passing,
+)
 
 WORKED = torch.tensor([[1.0, 2.0], [3.0, -1.0]]).reshape(1, 2, 1, 2)
 
@@ -158,3 +165,69 @@ def test_the_distance_of_half_precision_is_taken_in_float32():
     (ours,), (theirs,) = torch.autograd.grad(found, features), torch.autograd.grad(expected, wide)
     assert ours.dtype == torch.bfloat16
     assert_close(ours, theirs.bfloat16())
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("goes_on", ["up", "nowhere"])
+def test_moments_in_passing_are_the_moments_and_join_the_gradients(memory_format, goes_on):
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(2, 3, 7, 5, generator=generator, dtype=torch.float64)
+    features = features.contiguous(memory_format=memory_format).requires_grad_()
+    weights = [torch.randn(2, 3, 3, generator=generator, dtype=torch.float64) for _ in range(2)]
+
+    def loss(passed, mean, second):
+        moments = (weights[0][:, 0] * mean).sum() + (weights[1] * second).sum()
+        return moments + (passed.pow(3).sum() if goes_on == "up" else 0)
+
+    passed, mean, second = raw_moments_in_passing(features)
+    assert torch.equal(passed, features)
+    assert passed.stride() == features.stride()
+    expected_mean, expected_second = raw_moments(features)
+    assert_close(mean, expected_mean)
+    assert_close(second, expected_second)
+    (ours,) = torch.autograd.grad(loss(passed, mean, second), features)
+    (theirs,) = torch.autograd.grad(loss(features, expected_mean, expected_second), features)
+    assert_close(ours, theirs)
+    assert ours.is_contiguous(memory_format=memory_format)
+
+
+def test_the_mean_alone_in_passing():
+    features = torch.randn(1, 3, 4, 5, requires_grad=True)
+    (gradient,) = torch.autograd.grad(raw_moments_in_passing(features)[1].sum(), features)
+    assert_close(gradient, torch.full_like(features, 0.05))
+
+
+def test_moments_in_passing_that_nothing_asks_for_leave_the_gradient_alone():
+    features = torch.randn(1, 3, 4, 5, requires_grad=True)
+    gradient = torch.randn(1, 3, 4, 5)
+    passed, *_ = raw_moments_in_passing(features)
+    assert torch.equal(torch.autograd.grad(passed, features, gradient)[0], gradient)
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_maps_of_many_positions_are_joined_part_by_part(batch):
+    """A map of 3 channels and more positions than are taken at once, and no multiple of them."""
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(batch, 3, 300, 301, generator=generator, dtype=torch.float64)
+    features = features.contiguous(memory_format=torch.channels_last).requires_grad_()
+    passed, mean, second = raw_moments_in_passing(features)
+    (ours,) = torch.autograd.grad((passed * features.detach()).sum() + mean.sum() + second.sum(), features)
+    positions = 300 * 301
+    sums = features.detach().sum(dim=1, keepdim=True)  # every channel is paired with every other, both ways
+    assert_close(ours, features.detach() + (1 + 2 * sums) / positions)
+    assert_close(mean, features.detach().mean(dim=(2, 3)))
+    flat = features.detach().flatten(2)
+    assert_close(second, flat @ flat.mT / positions)
+
+
+def test_moments_in_passing_of_half_precision():
+    features = (
+        torch.randn(1, 4, 6, 6).bfloat16().contiguous(memory_format=torch.channels_last).requires_grad_()
+    )
+    passed, mean, second = raw_moments_in_passing(features)
+    assert (passed.dtype, mean.dtype, second.dtype) == (torch.bfloat16, torch.float32, torch.float32)
+    (ours,) = torch.autograd.grad(passed.float().sum() + second.sum(), features)
+    wide = features.detach().float().requires_grad_()
+    (theirs,) = torch.autograd.grad(wide.sum() + raw_moments(wide)[1].sum(), wide)
+    assert ours.dtype == torch.bfloat16
+    assert_close(ours.float(), theirs, rtol=2e-2, atol=1e-2)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch.autograd import gradcheck
 from torch.testing import assert_close
 
-from velatura.ops.sqrtm import matrix_sqrt, trace_sqrt_product
+from velatura.ops.sqrtm import iterated_sqrt, matrix_sqrt, trace_sqrt_product
 
 
 def _covariance(seed, size=4, samples=12):
@@ -102,3 +102,26 @@ def test_a_second_derivative_is_refused():
     (gradient,) = torch.autograd.grad(trace, matrix, create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
         gradient.sum().backward()
+
+
+def test_the_iterated_root_of_a_worked_example():
+    """[[5, 4], [4, 5]] has the eigenvalues 9 and 1: its root is [[2, 1], [1, 2]]."""
+    root, inverse = iterated_sqrt(torch.tensor([[[5.0, 4.0], [4.0, 5.0]]]))
+    assert_close(root[0], torch.tensor([[2.0, 1.0], [1.0, 2.0]]))
+    assert_close(inverse[0], torch.tensor([[2.0, -1.0], [-1.0, 2.0]]) / 3)
+
+
+@given(seed=st.integers(0, 2**32 - 1), size=st.integers(1, 24))
+def test_the_iterated_root_is_the_root_by_eigenvalues(seed, size):
+    matrix = _covariance(seed, size=size)
+    matrix = matrix + 1e-2 * matrix.diagonal(dim1=1, dim2=2).mean() * torch.eye(size, dtype=matrix.dtype)
+    root, inverse = iterated_sqrt(matrix)
+    assert_close(root, matrix_sqrt(matrix), rtol=1e-6, atol=1e-6)
+    assert_close(inverse @ root, torch.eye(size, dtype=matrix.dtype)[None], rtol=0, atol=1e-5)
+
+
+def test_where_an_eigenvalue_is_too_small_the_iterated_root_is_smaller_and_finite():
+    matrix = torch.diag(torch.tensor([1.0, 1e-12], dtype=torch.float64))[None]
+    root, inverse = iterated_sqrt(matrix)
+    assert 0 < root[0, 1, 1] < 1e-6
+    assert 1 < inverse[0, 1, 1] < 1e6

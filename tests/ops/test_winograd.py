@@ -31,8 +31,8 @@ def by_loop(features, weight):
     return out
 
 
-def direct(features, weight, *, bias=None, border="zeros", margin=1):
-    padded = functional.pad(features, (margin,) * 4, mode=MODES[border])
+def direct(features, weight, *, bias=None, border="zeros"):
+    padded = functional.pad(features, (1, 1, 1, 1), mode=MODES[border])
     return functional.conv2d(padded, weight, bias)
 
 
@@ -83,11 +83,10 @@ def test_the_direct_convolution_at_any_size(height, width, channels, border, bat
 
 
 @pytest.mark.parametrize("size", [(300, 6), (5, 530), (132, 1), (1, 600), (1, 1), (40, 40)])
-@pytest.mark.parametrize("margin", [1, 2])
-def test_maps_of_more_tiles_than_are_taken_at_once(size, margin):
+def test_maps_of_more_tiles_than_are_taken_at_once(size):
     features, weight = random(1, 2, *size), random(3, 2, 3, 3, seed=1)
-    out = winograd_convolution(features, winograd_kernel(weight), margin=margin)
-    assert_close(out, direct(features, weight, margin=margin), rtol=0, atol=1e-10)
+    out = winograd_convolution(features, winograd_kernel(weight))
+    assert_close(out, direct(features, weight), rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize("border", ["replicate", "reflect"])

@@ -3,8 +3,13 @@
 import pytest
 
 from velatura.core.errors import ConfigError
+from velatura.engine.deepdream import DeepDream
+from velatura.engine.one_pass import OnePass
 from velatura.engine.optimization import Optimization
+from velatura.engine.train import Training
+from velatura.jobs.models import SHIPPED
 from velatura.jobs.schema import build
+from velatura.jobs.stylize import stylization
 from velatura.presets import Preset, load_preset, preset_names
 
 SIZES = {
@@ -16,7 +21,7 @@ SIZES = {
 
 
 def test_the_presets_are_these():
-    assert preset_names() == (
+    methods = (
         "bisht2023",
         "fast",
         "gatys2015-reconstruction",
@@ -27,21 +32,66 @@ def test_the_presets_are_these():
         "saric2020-reconstruction",
         "smooth-reconstruction",
     )
+    trainings = (
+        *("adain-slim", "cin-samples", "dumoulin2017", "huang2017", "johnson2016", "ulyanov2016"),
+        "ulyanov2017",
+    )
+    assert preset_names("method") == methods
+    assert preset_names("training") == trainings
+    assert preset_names("network") == ("instant",)
+    assert preset_names("dream") == ("mordvintsev2015",)
+    assert preset_names() == tuple(sorted((*methods, *trainings, "instant", "mordvintsev2015")))
 
 
-@pytest.mark.parametrize("name", preset_names())
-def test_every_preset_builds(name):
+@pytest.mark.parametrize("name", preset_names("method"))
+def test_every_method_builds(name):
     preset = load_preset(name)
     method = build(Optimization, preset.method)
     assert {term.of for term in method.terms.values()} >= {"content", "style"}
-    assert preset.size == SIZES.get(name, 512)
+    size = SIZES.get(name, 512)
+    assert preset.size == size
+    assert next(preset.rows())[:2] == ("size", size)
+
+
+@pytest.mark.parametrize("name", preset_names("training"))
+def test_every_training_builds(name):
+    preset = load_preset(name)
+    training = build(Training, preset.training)
+    assert {term.of for term in training.terms.values()} & {"content", "transfer"}
+    assert "style" in {term.of for term in training.terms.values()}
+    assert preset.size is None
+
+
+@pytest.mark.parametrize("name", preset_names("network"))
+def test_every_network_builds(name):
+    preset = load_preset(name)
+    assert build(OnePass, preset.network).model in SHIPPED
+    assert preset.size >= 512
+
+
+def test_the_dream_builds_with_the_notebooks_numbers():
+    dream = build(DeepDream, {**load_preset("mordvintsev2015").dream, "layer": "relu4_2"})
+    assert dream == DeepDream(layer="relu4_2")
+    assert (dream.steps, dream.step_size * 255) == (10, pytest.approx(1.5))
+    with pytest.raises(ConfigError, match="dreams of a picture: use it with 'velatura reconstruct deepdream"):
+        stylization("mordvintsev2015")
+
+
+@pytest.mark.parametrize("name", preset_names("training"))
+def test_a_training_is_no_method(name):
+    with pytest.raises(ConfigError, match=f"trains a network: train it with 'velatura train {name} ...'"):
+        stylization(name)
+
+
+def test_a_method_is_no_training():
+    with pytest.raises(ConfigError, match=r"^preset 'fast' optimises a picture: .* --preset fast'$"):
+        _ = load_preset("fast").training
 
 
 @pytest.mark.parametrize("name", preset_names())
 def test_every_value_has_a_source(name):
     rows = list(load_preset(name).rows())
     assert [path for path, _, source in rows if not source.strip()] == []
-    assert rows[0][:2] == ("size", SIZES.get(name, 512))
     paths = [path for path, _, _ in rows]
     assert len(set(paths)) == len(paths)
 
@@ -49,7 +99,7 @@ def test_every_value_has_a_source(name):
 @pytest.mark.parametrize("name", preset_names())
 def test_every_source_is_of_some_value(name):
     preset = load_preset(name)
-    paths = ["size", *(f"method.{path}" for path, _, _ in preset.rows())]
+    paths = ["size", *(f"{preset.kind}.{path}" for path, _, _ in preset.rows())]
     for prefix in preset.sources:
         assert any(f"{path}.".startswith(f"{prefix}.") for path in paths), prefix
 
@@ -68,7 +118,8 @@ def test_the_longest_prefix_names_the_source():
         title="",
         source="",
         size=1,
-        method={"a": {"b": {"c": 1, "d": 2}, "bc": 3}},
+        kind="method",
+        settings={"a": {"b": {"c": 1, "d": 2}, "bc": 3}},
         sources={"method": "all", "method.a.b": "b", "method.a.b.d": "d"},
     )
     assert list(preset.rows()) == [("size", 1, ""), ("a.b.c", 1, "b"), ("a.b.d", 2, "d"), ("a.bc", 3, "all")]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -19,10 +19,12 @@ __all__ = [
     "Backbone",
     "Builder",
     "LayerShape",
+    "Maps",
     "Padding",
     "Pool",
     "Pooling",
     "Preprocessing",
+    "Visit",
     "backbones",
 ]
 
@@ -37,6 +39,11 @@ CAFFE_MEAN_BGR = (103.939, 116.779, 123.68)
 # size that max pooling gives them (K. Crowson, style-transfer-pytorch, for VGG-19's 2x2 windows).
 # Its L2 pooling is the root of the sum, twice the root of the mean: 1.56 here is 0.78 there.
 _POOLING_GAIN: Mapping[Pooling, float] = {"max": 1.0, "average": 2.0, "l2": 1.56}
+
+Visit: TypeAlias = Callable[[str, Tensor], Tensor]
+"""Looks at a layer's features on their way up and returns them, or others that are equal."""
+Maps: TypeAlias = Generator[tuple[str, Tensor], Tensor | None, None]
+"""What a backbone computes, one layer after the other."""
 
 
 class Preprocessing(nn.Module):
@@ -206,12 +213,16 @@ class Backbone(nn.Module, ABC):
         """Shortest edge in pixels that a picture needs for every one of ``layers``."""
         return max([1, *[self.shapes[layer].smallest_input for layer in self.check_layers(layers)]])
 
-    def forward(self, image: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
+    def forward(
+        self, image: Tensor, layers: Iterable[str], *, visit: Visit | None = None
+    ) -> dict[str, Tensor]:
         """Feature maps of one pass that goes no further than the deepest layer asked for.
 
         Args:
             image: Pictures, ``(B, 3, H, W)``, sRGB in [0, 1].
             layers: Names of the layers to return.
+            visit: Called with each of them and its features as soon as they are there. The layers above may
+                see what it returns, which must be equal.
 
         Returns:
             Layer name to features, ``(B, C, h, w)``, in order of depth.
@@ -234,16 +245,22 @@ class Backbone(nn.Module, ABC):
                 f"which needs {needed}x{needed}; choose a larger size or shallower layers"
             )
         found: dict[str, Tensor] = {}
-        for layer, features in self._maps(self.preprocessing(image), wanted):
+        maps = self._maps(self.preprocessing(image), wanted)
+        passed_on: Tensor | None = None
+        while len(found) < len(wanted):
+            layer, features = maps.send(passed_on)
+            passed_on = None
             if layer in wanted:
                 found[layer] = features
-                if len(found) == len(wanted):
-                    break
+                passed_on = None if visit is None else visit(layer, features)
         return found
 
     @abstractmethod
-    def _maps(self, inputs: Tensor, wanted: Collection[str]) -> Iterator[tuple[str, Tensor]]:
+    def _maps(self, inputs: Tensor, wanted: Collection[str]) -> Maps:
         """Layer names with their features, shallow to deep, each computed when it is asked for.
+
+        A backbone that is faster for it goes on with what is sent back, if that is not None: features equal
+        to those it gave, which a loss has looked at in passing.
 
         Args:
             inputs: Preprocessed pictures, ``(B, 3, H, W)``.

@@ -9,7 +9,7 @@ first 1x1 convolution as in the paper.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import ClassVar
 
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from velatura.backbones.base import Backbone, Padding, Pool, Pooling, Preprocessing, backbones
+from velatura.backbones.base import Backbone, Maps, Padding, Pool, Pooling, Preprocessing, backbones
 from velatura.backbones.geometry import layer_shape, windows_of
 from velatura.backbones.loading import check_first_key, preprocessing_of, set_weights, source_of
 from velatura.weights import Weights
@@ -188,7 +188,7 @@ class ResNet(Backbone):
             shapes[layer] = layer_shape(channels, windows)
         self.shapes = shapes
 
-    def _maps(self, inputs: Tensor, wanted: Collection[str]) -> Iterator[tuple[str, Tensor]]:  # noqa: ARG002
+    def _maps(self, inputs: Tensor, wanted: Collection[str]) -> Maps:  # noqa: ARG002
         features = functional.relu_(self.bn1(self.conv1(inputs)))
         yield "conv1", features
         features = self.maxpool(features)

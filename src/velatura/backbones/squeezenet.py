@@ -7,14 +7,14 @@ pools count windows that hang over the edge.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from velatura.backbones.base import Backbone, Padding, Pool, Pooling, Preprocessing, backbones
+from velatura.backbones.base import Backbone, Maps, Padding, Pool, Pooling, Preprocessing, backbones
 from velatura.backbones.geometry import layer_shape, windows_of
 from velatura.backbones.loading import check_first_key, preprocessing_of, set_weights, source_of
 from velatura.weights import Weights
@@ -110,7 +110,7 @@ class SqueezeNet(Backbone):
             shapes[layer] = layer_shape(channels, windows)
         self.shapes = shapes
 
-    def _maps(self, inputs: Tensor, wanted: Collection[str]) -> Iterator[tuple[str, Tensor]]:  # noqa: ARG002
+    def _maps(self, inputs: Tensor, wanted: Collection[str]) -> Maps:  # noqa: ARG002
         stem, *above = self.features
         features = stem(inputs)
         for layer, module in zip(self.layers, above, strict=True):

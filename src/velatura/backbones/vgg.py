@@ -8,14 +8,14 @@ same code.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from velatura.backbones.base import Backbone, Padding, Pool, Pooling, Preprocessing, backbones
+from velatura.backbones.base import Backbone, Maps, Padding, Pool, Pooling, Preprocessing, backbones
 from velatura.backbones.convolution import Convolution
 from velatura.backbones.geometry import layer_shape, windows_of
 from velatura.backbones.loading import check_first_key, preprocessing_of, set_weights, source_of
@@ -76,7 +76,7 @@ class VGG(Backbone):
             shapes[name] = layer_shape(channels, windows_of(self.features))
         self.shapes = shapes
 
-    def _maps(self, inputs: Tensor, wanted: Collection[str]) -> Iterator[tuple[str, Tensor]]:
+    def _maps(self, inputs: Tensor, wanted: Collection[str]) -> Maps:
         features, below = inputs, ""
         for name, module, above in zip(self.names, self.features, (*self.names[1:], ""), strict=True):
             if isinstance(module, Convolution):
@@ -86,7 +86,8 @@ class VGG(Backbone):
                 features = self._rectified(features, below, wanted)
             else:
                 features = module(features)
-            yield name, features
+            passed_on = yield name, features
+            features = features if passed_on is None else passed_on
             below = name
 
     @staticmethod

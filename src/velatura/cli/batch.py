@@ -13,6 +13,7 @@ from velatura.cli.progress import cancelled_by_interrupt, progress_on_stderr
 from velatura.core.errors import Cancelled, ConfigError, VelaturaError, WeightsError
 from velatura.core.files import check_writable
 from velatura.imaging import WRITABLE, read_picture
+from velatura.jobs.models import Model
 from velatura.jobs.pictures import PICTURE_SUFFIXES, pictures_in
 from velatura.jobs.stylize import StylizeJob
 from velatura.runners import run
@@ -54,12 +55,13 @@ def output_for(photo: Path, folder: Path) -> Path:
     return folder / (photo.name if photo.suffix.lower() in WRITABLE else f"{photo.stem}.png")
 
 
-def run_batch(jobs: Sequence[StylizeJob], *, quiet: bool) -> int:
+def run_batch(jobs: Sequence[StylizeJob], *, quiet: bool, model: Model | None = None) -> int:
     """Runs every job, says which failed, and returns the exit status.
 
     Args:
         jobs: At least one; they differ in content and output only.
         quiet: No progress.
+        model: The trained network that the jobs name; None: they name none.
 
     Returns:
         0; 1 if any failed; 130 if interrupted, with the jobs not yet begun left out.
@@ -79,7 +81,7 @@ def run_batch(jobs: Sequence[StylizeJob], *, quiet: bool) -> int:
             title = f"{number}/{len(jobs)} {Path(job.content).name}"
             try:
                 with progress_on_stderr(quiet=quiet, title=title) as on_progress:
-                    result = run(job, on_progress=on_progress, cancelled=cancelled)
+                    result = run(job, model=model, on_progress=on_progress, cancelled=cancelled)
             except Cancelled:
                 return _interrupted(done, jobs)
             except WeightsError:

@@ -1,4 +1,4 @@
-"""``velatura backbones | losses | metrics | optimizers | initializations``: the parts and their settings."""
+"""``velatura backbones | losses | metrics | networks | ...``: the parts and their settings."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from velatura.initializations import initializations
 from velatura.jobs.schema import help_of
 from velatura.losses import losses
 from velatura.metrics import Metric, metrics
+from velatura.networks import NetworkConfig, networks
 from velatura.optimizers import optimizers
 
 __all__ = ["register"]
@@ -26,6 +27,7 @@ __all__ = ["register"]
 _REGISTRIES: dict[str, Registry[Any]] = {
     "losses": losses,
     "metrics": metrics,
+    "networks": networks,
     "optimizers": optimizers,
     "initializations": initializations,
 }
@@ -64,6 +66,9 @@ def _lister(registry: Registry[Any]) -> Callable[[], None]:
 
 def _about(part: type) -> list[str]:
     """What a part says of itself besides its settings."""
+    if issubclass(part, NetworkConfig):
+        knows = {"one": "one style, trained in", "many": "many styles, trained in"}
+        return [knows.get(part.styles, "any style, from its picture")]
     if not issubclass(part, Metric):
         return []
     better = {"lower": "lower is better", "higher": "higher is better", "one": "best near 1"}

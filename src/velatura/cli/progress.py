@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import sys
@@ -42,6 +43,11 @@ def _describe(progress: Progress) -> str:
     return f"scale {progress.scale}/{progress.scales} {width}x{height}"
 
 
+def _loss(progress: Progress) -> str:
+    """A trained network's pass has none."""
+    return "" if math.isnan(progress.loss) else f", loss {progress.loss:.4g}"
+
+
 def _messages_only(progress: Progress) -> None:
     if progress.message:
         print(f"velatura: {progress.message}", file=sys.stderr)  # noqa: T201
@@ -51,7 +57,7 @@ def _draw(bar: tqdm[Any], progress: Progress) -> None:
     if progress.message:
         bar.write(f"velatura: {progress.message}", file=sys.stderr)
     bar.total = progress.steps
-    bar.set_postfix_str(f"{_describe(progress)}, loss {progress.loss:.4g}", refresh=False)
+    bar.set_postfix_str(f"{_describe(progress)}{_loss(progress)}", refresh=False)
     bar.update(progress.step - bar.n)
 
 
@@ -76,8 +82,8 @@ class _PlainLines:
         done = progress.step - self.first_step
         left = (now - self.began) / done * (progress.steps - progress.step) if done else float("nan")
         print(  # noqa: T201
-            f"{self.title}{_describe(progress)}, step {progress.step}/{progress.steps}, "
-            f"loss {progress.loss:.4g}" + (f", about {left:.0f} s left" if done else ""),
+            f"{self.title}{_describe(progress)}, step {progress.step}/{progress.steps}{_loss(progress)}"
+            + (f", about {left:.0f} s left" if done else ""),
             file=sys.stderr,
             flush=True,
         )

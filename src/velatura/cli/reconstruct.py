@@ -14,9 +14,9 @@ from velatura.cli.options import given, merged, numbers
 from velatura.cli.progress import cancelled_by_interrupt, progress_on_stderr
 from velatura.core.errors import ConfigError
 from velatura.engine.deepdream import DeepDream
-from velatura.jobs.dream import Dreaming, DreamJob, dreaming
+from velatura.jobs.dream import DEFAULT_DREAM, Dreaming, DreamJob, dreaming
 from velatura.jobs.grid import GridJob, network_weights, run_grid
-from velatura.jobs.reconstruct import DEFAULT_PRESET, ReconstructJob, reconstruction
+from velatura.jobs.reconstruct import DEFAULT_PRESET, ReconstructJob, optimization_of, reconstruction
 from velatura.jobs.saving import Saving
 from velatura.jobs.schema import build, help_of, parse_assignment
 from velatura.jobs.stylize import Stylization
@@ -147,6 +147,9 @@ def _deepdream(
     image: _Image,
     output: _Output,
     layer: _Layer = None,
+    preset: Annotated[
+        str, _change("NAME", "Named settings of a dream; see: velatura presets")
+    ] = DEFAULT_DREAM,
     backbone: _Backbone = None,
     weights: _Weights = None,
     pooling: _Pooling = None,
@@ -190,6 +193,7 @@ def _deepdream(
     rows = _rows(layer, layers)
     how = dreaming(
         rows[0],
+        preset=preset,
         changes=merged(given(changes), dict(parse_assignment(text) for text in settings or ())),
         **given({"size": size, "seed": seed, "device": device, "precision": precision, "threads": threads}),
     )
@@ -245,7 +249,7 @@ def _run_many(
         raise ConfigError(f"{option} is of one picture; a grid writes its losses and records by itself")
     if Path(output).suffix and not os.path.isdir(output):  # noqa: PTH112 - Path.is_dir raises for long names
         raise ConfigError(f"{output} names a file; layers by networks need a folder to go to")
-    config = how.dream.backbone if isinstance(how, Dreaming) else how.method.backbone
+    config = how.dream.backbone if isinstance(how, Dreaming) else optimization_of(how).backbone
     if networks is None:
         columns = {config.name: config.weights}
     elif config.weights != "native":

@@ -14,12 +14,15 @@ from velatura.cli.help import App
 from velatura.cli.options import given, merged, numbers
 from velatura.cli.progress import cancelled_by_interrupt, progress_on_stderr
 from velatura.core.errors import ConfigError
+from velatura.engine.one_pass import OnePass
+from velatura.jobs.models import Model, load_model
+from velatura.jobs.one_pass import with_styles
 from velatura.jobs.saving import Saving
 from velatura.jobs.schema import build, help_of, parse_assignment
 from velatura.jobs.stylize import Stylization, StylizeJob, stylization
 from velatura.runners import run
 
-__all__ = ["register"]
+__all__ = ["given", "merged", "numbers", "register"]
 
 _RESULT, _METHOD, _RUN, _FILES = "The picture", "The method", "The run", "Files"
 
@@ -43,7 +46,6 @@ def stylize(
         str,
         typer.Argument(metavar="CONTENT", help="The photograph; a folder or a quoted glob for many."),
     ],
-    styles: Annotated[list[str], typer.Argument(metavar="STYLE", help="The painting, or several to blend.")],
     output: Annotated[
         str,
         typer.Option(
@@ -54,6 +56,14 @@ def stylize(
             rich_help_panel=_RESULT,
         ),
     ],
+    styles: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="STYLE",
+            help="The painting, or several to blend; with a network that has its own styles, their names.",
+            show_default=False,
+        ),
+    ] = None,
     size: Annotated[int | None, _how("size", "PIXELS")] = None,
     upsample: Annotated[bool, _how("upsample")] = False,
     strength: Annotated[float | None, _how("strength", "FACTOR")] = None,
@@ -62,8 +72,17 @@ def stylize(
         _how("blend", "W,W,...", help="Weight of each painting, such as 0.7,0.3; unset: all the same"),
     ] = None,
     preset: Annotated[
-        str, _change("NAME", "Named settings that the others are laid over; see: velatura presets")
-    ] = "fast",
+        str | None,
+        _change(
+            "NAME",
+            "Named settings that the others are laid over; unset: fast, or instant with --model; "
+            "see: velatura presets",
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        _change("NAME|FILE", "Trained network that does it in one pass; see: velatura apply --help"),
+    ] = None,
     backbone: Annotated[
         str | None, _change("NAME", "Network whose features are compared; see: velatura backbones")
     ] = None,
@@ -144,6 +163,7 @@ def stylize(
     }
     how = stylization(
         preset,
+        model=model,
         changes=merged(given(changes), dict(parse_assignment(text) for text in settings or ())),
         upsample=upsample,
         **given(
@@ -176,25 +196,31 @@ def stylize(
             }
         ),
     )
+    paintings, network = tuple(styles or ()), None
+    if isinstance(how.method, OnePass):
+        network = load_model(how.method.model)
+        how, paintings = with_styles(network, how, paintings)
     photos, is_batch = contents_of(content)
     to_folder = is_batch or output.endswith(("/", os.sep)) or os.path.isdir(output)  # noqa: PTH112 - as in contents_of
     jobs = [
         StylizeJob(
             content=str(photo),
-            styles=tuple(styles),
+            styles=paintings,
             output=str(output_for(photo, Path(output)) if to_folder else output),
             stylization=how,
             saving=saving,
         )
         for photo in photos
     ]
-    return run_batch(jobs, quiet=quiet) if is_batch else _run_one(jobs[0], quiet=quiet)
+    if is_batch:
+        return run_batch(jobs, quiet=quiet, model=network)
+    return _run_one(jobs[0], quiet=quiet, model=network)
 
 
-def _run_one(job: StylizeJob, *, quiet: bool) -> int:
+def _run_one(job: StylizeJob, *, quiet: bool, model: Model | None) -> int:
     began = time.monotonic()
     with cancelled_by_interrupt() as cancelled, progress_on_stderr(quiet=quiet) as on_progress:
-        result = run(job, on_progress=on_progress, cancelled=cancelled)
+        result = run(job, model=model, on_progress=on_progress, cancelled=cancelled)
     for note in result.notes:
         typer.echo(f"velatura: {note}", err=True)
     if not quiet:

@@ -28,7 +28,7 @@ class DeepDream:
     """What a dream is made of.
 
     The defaults are those of the authors' notebook (Mordvintsev, Olah and Tyka 2015, *Inceptionism: going
-    deeper into neural networks*; google/deepdream), whose network is GoogLeNet, at ``inception_4c/output``.
+    deeper into neural networks*; google/deepdream).
     """
 
     backbone: Annotated[BackboneConfig, Setting("Network that dreams")] = field(

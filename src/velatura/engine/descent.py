@@ -15,6 +15,7 @@ from velatura.core.config import Idle, Setting
 from velatura.core.errors import VelaturaError
 from velatura.engine.objective import Objective
 from velatura.engine.precision import Precision
+from velatura.ops.distance import in_memory_order
 from velatura.optimizers import ImageOptimizer
 
 __all__ = ["Descent", "Iterates"]
@@ -211,5 +212,5 @@ class Descent:
 def _magnitude(pixels: Tensor) -> float:
     """The largest absolute value; NaN or infinite where anything is not finite."""
     # One pass: the extremes are not finite where anything is not.
-    least, most = torch.stack(torch.aminmax(pixels)).tolist()
+    least, most = torch.stack(torch.aminmax(in_memory_order(pixels))).tolist()
     return float(max(-least, most))

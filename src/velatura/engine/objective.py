@@ -27,7 +27,12 @@ class Term:
     r"""One weighted part of the objective, :math:`w \sum_l w_l \, E_l`."""
 
     loss: Annotated[Loss, PartOf(losses), Setting("What is compared, and how")]
-    of: Annotated[Literal["content", "style", "nothing"], Setting("Picture that the target is taken from")]
+    of: Annotated[
+        Literal["content", "style", "nothing", "transfer"],
+        Setting(
+            "What the target is taken from; transfer: the features that a network in training means to paint"
+        ),
+    ]
     layers: Annotated[
         Mapping[str, Annotated[float, Ge(0)]],
         Setting("Layers with the weight of each; `image` is the canvas itself"),
@@ -79,9 +84,19 @@ class Objective:
         self.layers = backbone.check_layers(read - {IMAGE})
         self.targets: dict[str, dict[str, Target]] = {}
 
-    def features(self, image: Tensor) -> dict[str, Tensor]:
-        """Every layer that a term reads, and the image itself under :data:`IMAGE`."""
-        return {IMAGE: image, **self.backbone(image, self.layers)}
+    def features(
+        self, image: Tensor, *, of: Collection[str] | None = None, also: Collection[str] = ()
+    ) -> dict[str, Tensor]:
+        """Every layer that a term reads, and the image itself under :data:`IMAGE`.
+
+        Args:
+            image: Pictures, ``(B, 3, H, W)`` in [0, 1].
+            of: Only what terms of these are to read; None: all.
+            also: Further layers that somebody wants.
+        """
+        terms = (term for term in self.terms.values() if of is None or term.of in of)
+        read = {layer for term in terms for layer in term.layers} - {IMAGE}
+        return {IMAGE: image, **self.backbone(image, read.union(also))}
 
     @torch.no_grad()
     def aim(self, content: Tensor, styles: Sequence[Tensor], blend: Sequence[float]) -> None:
@@ -109,26 +124,48 @@ class Objective:
         self.targets = of_content | blended
 
     def _targets(self, picture: Tensor, *, of: Collection[str]) -> dict[str, dict[str, Target]]:
-        terms = {name: term for name, term in self.terms.items() if term.of in of}
-        if not terms:
+        if not any(term.of in of for term in self.terms.values()):
             return {}
-        features = self.features(picture)
+        return self.targets_from(self.features(picture, of=of), of=of)
+
+    def targets_from(
+        self, features: Mapping[str, Tensor], *, of: Collection[str]
+    ) -> dict[str, dict[str, Target]]:
+        """What the terms of ``of`` are to match, by term and layer, in features that are at hand.
+
+        Args:
+            features: The layers that these terms read, each ``(B, C, h, w)``.
+            of: Whose terms.
+
+        Raises:
+            ConfigError: A term cannot take a target from these features.
+        """
         return {
             name: {layer: _target(name, term, layer, features[layer]) for layer in term.layers}
-            for name, term in terms.items()
+            for name, term in self.terms.items()
+            if term.of in of
         }
 
     def __call__(self, canvas: Tensor) -> dict[str, Tensor]:
-        """The weighted terms of a canvas ``(1, 3, H, W)``, each a scalar; their sum is the loss.
+        """The weighted terms of canvases ``(B, 3, H, W)``: the mean of each; their sum is the loss.
 
         Raises:
             ConfigError: A term compares with a picture of another size position by position.
             VelaturaError: A term is cut off from the canvas, so that it could change nothing.
         """
-        features = self.features(canvas)
+        distances: dict[str, list[Tensor]] = {name: [] for name in self.terms}
+
+        def visit(layer: str, features: Tensor) -> Tensor:
+            for name, term in self.terms.items():
+                if layer in term.layers:
+                    with _naming(name, layer):
+                        features, distance = self._in_passing(name, term, layer, features)
+                    distances[name].append(term.layers[layer] * distance.mean())
+            return features
+
+        self.backbone(visit(IMAGE, canvas), self.layers, visit=visit)
         weighted = {
-            name: term.weight * _distance(name, term, features, self.targets[name])
-            for name, term in self.terms.items()
+            name: term.weight * torch.stack(distances[name]).sum() for name, term in self.terms.items()
         }
         if torch.is_grad_enabled() and canvas.requires_grad:
             for name, value in weighted.items():
@@ -138,6 +175,10 @@ class Objective:
                         "detaches the features, so the canvas would not change"
                     )
         return weighted
+
+    def _in_passing(self, name: str, term: Term, layer: str, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Features of a layer to go on with, and a term's distance there, ``(B,)``."""
+        return term.loss.in_passing(features, self.targets[name][layer])
 
 
 @contextlib.contextmanager
@@ -162,11 +203,3 @@ def _blend(name: str, loss: Loss, layer: str, targets: Sequence[Target], weights
         if any(shape != shapes[0] for shape in shapes):
             raise ConfigError(f"loss {loss.name!r} cannot blend pictures of different sizes")
         return loss.blend(targets, weights)
-
-
-def _distance(name: str, term: Term, features: Mapping[str, Tensor], targets: Mapping[str, Target]) -> Tensor:
-    distances = []
-    for layer, weight in term.layers.items():
-        with _naming(name, layer):
-            distances.append(weight * term.loss.forward(features[layer], targets[layer]).sum())
-    return torch.stack(distances).sum()

@@ -50,6 +50,14 @@ class Optimization:
         Setting("Longer edge of the painting over that of the canvas: larger strokes above 1"),
     ] = 1.0
 
+    def __post_init__(self) -> None:
+        for name, term in self.terms.items():
+            if term.of == "transfer":
+                raise ConfigError(
+                    f"term {name!r} is of 'transfer', which only a network in training has; "
+                    "take its target from content or style"
+                )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoints:

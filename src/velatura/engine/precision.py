@@ -19,6 +19,7 @@ __all__ = [
     "Precision",
     "PrecisionName",
     "choose_device",
+    "choose_network_precision",
     "choose_precision",
     "laid_out",
 ]
@@ -102,14 +103,30 @@ def choose_precision(name: PrecisionName, device: torch.device, backbone: Backbo
     Raises:
         ConfigError: bfloat16 was asked for, and the device cannot.
     """
-    layout = torch.contiguous_format if device.type == "mps" else torch.channels_last
-    if name == "bfloat16" and device.type == "mps":
-        raise ConfigError("precision 'bfloat16' is not available on mps; choose float32 or auto")
+    layout = _layout(name, device)
     laid_out(backbone, layout)
     faster = name == "auto" and _multiplies_bfloat16(device)
     if faster and device.type == "cpu":
         faster = bfloat16_wins(backbone)
     return Precision(torch.bfloat16 if faster or name == "bfloat16" else torch.float32, layout)
+
+
+def choose_network_precision(name: PrecisionName, device: torch.device) -> Precision:
+    """What a network whose result is the picture computes in.
+
+    ``auto`` is float32: the last layer gives the pixels, and bfloat16 has 8 bits for them, no more than the
+    file; a gradient that is smooth in the photograph would show steps.
+
+    Raises:
+        ConfigError: bfloat16 was asked for, and the device cannot.
+    """
+    return Precision(torch.bfloat16 if name == "bfloat16" else torch.float32, _layout(name, device))
+
+
+def _layout(name: PrecisionName, device: torch.device) -> torch.memory_format:
+    if name == "bfloat16" and device.type == "mps":
+        raise ConfigError("precision 'bfloat16' is not available on mps; choose float32 or auto")
+    return torch.contiguous_format if device.type == "mps" else torch.channels_last
 
 
 def _multiplies_bfloat16(device: torch.device) -> bool:

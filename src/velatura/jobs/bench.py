@@ -25,7 +25,7 @@ from velatura.core.errors import VelaturaError
 from velatura.core.rng import generator
 from velatura.engine.descent import Descent
 from velatura.engine.objective import Objective, Term
-from velatura.engine.optimization import OptimizationStylizer
+from velatura.engine.optimization import Optimization, OptimizationStylizer
 from velatura.engine.precision import Precision, choose_device, choose_precision, laid_out
 from velatura.engine.pyramid import Scale
 from velatura.jobs.stylize import stylization
@@ -143,14 +143,20 @@ def _of_the_ceiling(operations: float, seconds: float, rate: float) -> Figure:
 
 def default_descent(size: int, device: torch.device) -> tuple[Descent, OptimizationStylizer]:
     """A descent of the default preset at a square picture of ``size`` pixels, and what it is part of."""
-    how = stylization()
-    backbone = build_backbone(how.method.backbone).to(device)
+    method = stylization().method
+    assert isinstance(method, Optimization)
+    backbone = build_backbone(method.backbone).to(device)
     precision = choose_precision("auto", device, backbone)
-    stylizer = OptimizationStylizer(how.method, backbone, precision=precision)
+    stylizer = OptimizationStylizer(method, backbone, precision=precision)
     photo, painting = torch.rand((2, 3, size, size), generator=generator(0, "bench"))
     content = stylizer.aim(photo, [painting], [1.0], Scale(size=(size, size), steps=1))
-    optimizer, iterates = how.method.optimizer, how.method.iterates
-    descent = Descent(content, stylizer.objective, optimizer, iterates=iterates, precision=precision)
+    descent = Descent(
+        content,
+        stylizer.objective,
+        method.optimizer,
+        iterates=method.iterates,
+        precision=precision,
+    )
     return descent, stylizer
 
 

@@ -28,11 +28,10 @@ from velatura.engine.distill import (
 )
 from velatura.engine.precision import laid_out
 from velatura.jobs.pictures import pictures_in
+from velatura.jobs.sources import hold_out
 from velatura.weights import Weights, write_slim
 
 __all__ = ["DistillJob", "run_distill"]
-
-_HELD_OUT_EVERY = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,8 +73,8 @@ def run_distill(
     """
     folder = Path(job.output)
     check_writable(folder / "log.jsonl")
-    contents, held_contents = _split(_pictures(job.contents))
-    styles, held_styles = _split(_pictures(job.styles))
+    contents, held_contents = hold_out(_pictures(job.contents))
+    styles, held_styles = hold_out(_pictures(job.styles))
     size = job.config.crop
     crops = {name: Crops(paths, size=size) for name, paths in (("contents", contents), ("styles", styles))}
     teachers = _teachers(job.teachers, crops["contents"], crops["styles"], seed=job.config.seed)
@@ -110,12 +109,6 @@ def _pictures(folder: str) -> list[Path]:
     if len(found) < 2:
         raise ConfigError(f"{folder} holds {len(found)} pictures; training needs at least 2")
     return found
-
-
-def _split(paths: list[Path]) -> tuple[list[Path], list[Path]]:
-    """Pictures to learn from, and every twentieth to validate on."""
-    held = paths[::_HELD_OUT_EVERY]
-    return [path for path in paths if path not in held], held
 
 
 def _teachers(names: Iterable[str], contents: Crops, styles: Crops, *, seed: int) -> Teachers:

@@ -21,17 +21,23 @@ from velatura.jobs.record import machine_record
 from velatura.jobs.result import Result
 from velatura.jobs.saving import Saving, Writer
 from velatura.jobs.schema import assign, build
+from velatura.jobs.stylization import too_large_is_said
 from velatura.ops.resize import fit
 from velatura.ops.threads import computing_threads
+from velatura.presets import load_preset
 
-__all__ = ["DreamJob", "Dreaming", "dream_picture", "dreaming", "run_dream"]
+__all__ = ["DEFAULT_DREAM", "DreamJob", "Dreaming", "dream_picture", "dreaming", "run_dream"]
+
+
+DEFAULT_DREAM = "mordvintsev2015"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dreaming:
     """How a picture is dreamt of, wherever it comes from."""
 
-    dream: Annotated[DeepDream, Setting("What the dream is made of")]
+    preset: Annotated[str, Setting("Named settings that the others are laid over")] = DEFAULT_DREAM
+    dream: Annotated[DeepDream, Setting("What the preset sets, with every change")]
     size: Annotated[
         int | None,
         Ge(1),
@@ -39,7 +45,7 @@ class Dreaming:
     ] = None
     working_size: Annotated[
         int, Ge(1), Setting("Longer edge where no size is asked for, at most", unit="pixels")
-    ] = 512
+    ]
     seed: Annotated[int, Interval(ge=0, lt=2**63), Setting("Seed of everything that is drawn")] = 0
     device: Annotated[str, Setting("auto, cpu, cuda, cuda:N, mps or xpu")] = "auto"
     precision: Annotated[PrecisionName, Setting("What the network computes in")] = "auto"
@@ -61,20 +67,28 @@ class DreamJob:
                 raise ConfigError(f"{name} is of an optimisation; a dream is not saved on its way")
 
 
-def dreaming(layer: str, *, changes: Mapping[str, Any] | None = None, **settings: Any) -> Dreaming:
-    """Settings of a dream of one layer, changes laid over the defaults.
+def dreaming(
+    layer: str,
+    *,
+    preset: str = DEFAULT_DREAM,
+    changes: Mapping[str, Any] | None = None,
+    **settings: Any,
+) -> Dreaming:
+    """Settings of a dream of one layer from a preset, changes laid over it.
 
     Args:
         layer: Layer whose activations grow.
+        preset: Named settings of a dream.
         changes: Dotted path in the dream to value, such as ``{"octaves": 3}``.
         settings: Other fields of :class:`Dreaming`.
 
     Raises:
         ConfigError: An unknown name, or a value of the wrong type or out of range.
     """
-    dream = build(DeepDream, assign(DeepDream, {"layer": layer}, changes or {}))
+    base = load_preset(preset)
+    dream = build(DeepDream, assign(DeepDream, {**base.dream, "layer": layer}, changes or {}))
     backbones[dream.backbone.name]  # An unknown one is answered here, before any picture is read.
-    return build(Dreaming, {"dream": dream, **settings})
+    return build(Dreaming, {"preset": preset, "working_size": base.size, "dream": dream, **settings})
 
 
 def dream_picture(
@@ -96,13 +110,13 @@ def dream_picture(
         ConfigError: An unknown layer or channel, or a picture too small for it.
         WeightsError: The weights are missing, broken, or end below the layer.
         Cancelled: Cancelled before there was anything to return.
-        VelaturaError: The layer is silent in this picture.
+        VelaturaError: The layer is silent in this picture, or memory runs out.
     """
     long_edge = min(max(image.height, image.width), how.working_size) if how.size is None else how.size
     size = fit(image.height, image.width, long_edge)
     if cancelled():
         raise Cancelled("interrupted before the first step")
-    with torch.inference_mode(False), computing_threads(how.threads):
+    with torch.inference_mode(False), computing_threads(how.threads), too_large_is_said(size):
         device = choose_device(how.device)
         backbone = build_backbone(how.dream.backbone, seed=how.seed).to(device)
         precision = choose_precision(how.precision, device, backbone)

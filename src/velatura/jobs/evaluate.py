@@ -22,6 +22,7 @@ from velatura.core.files import atomic_path, check_writable
 from velatura.engine.precision import Precision
 from velatura.imaging import Picture, read_picture
 from velatura.jobs.judging import Evaluation, Evaluator, Networks
+from velatura.jobs.pictures import namesake
 from velatura.jobs.record import machine_record
 
 __all__ = ["Comparison", "EvaluateJob", "Evaluated", "comparisons", "run_evaluate"]
@@ -98,9 +99,9 @@ def comparisons(
     found = tuple(
         Comparison(
             output=str(output),
-            content=str(_beside(output, content, "photograph", part=0)),
-            style=str(_beside(output, style, "painting", part=1)),
-            reference=None if reference is None else str(_beside(output, reference, "reference", part=None)),
+            content=str(namesake(output, content, "photograph", part=0)),
+            style=str(namesake(output, style, "painting", part=1)),
+            reference=None if reference is None else str(namesake(output, reference, "reference", part=None)),
         )
         for output in outputs
     )
@@ -108,25 +109,6 @@ def comparisons(
         if not os.path.isfile(name):  # noqa: PTH113 - Path.is_file raises where a name is too long
             raise ImageError(f"cannot read {name!r}: there is no such file")
     return found
-
-
-def _beside(output: Path, among: Path | Sequence[Path], what: str, *, part: int | None) -> Path:
-    if isinstance(among, Path):
-        return among
-    names = [output.stem]
-    if part is not None and output.stem.count("+") == 1:
-        names.append(output.stem.split("+")[part])
-    namesakes = [path for path in among if path.stem in names]
-    if len(namesakes) == 1:
-        return namesakes[0]
-    wanted = " or ".join(map(repr, names))
-    if namesakes:
-        raise ConfigError(f"{output}: several {what}s are called {wanted}: {', '.join(map(str, namesakes))}")
-    known = ", ".join(sorted(path.stem for path in among)[:5])
-    raise ConfigError(
-        f"{output}: no {what} is called {wanted} (there are {known}{', ...' if len(among) > 5 else ''}); "
-        f"outputs and {what}s are matched by name, or name one {what} for all"
-    )
 
 
 def run_evaluate(

@@ -24,7 +24,7 @@ from velatura.imaging import Picture, read_picture, write_picture
 from velatura.imaging.sheet import labelled_sheet
 from velatura.jobs.dream import Dreaming, dream_picture
 from velatura.jobs.plot import plot_curves
-from velatura.jobs.reconstruct import at_layer, reconstruct_picture, with_weights
+from velatura.jobs.reconstruct import at_layer, optimization_of, reconstruct_picture, with_weights
 from velatura.jobs.result import Result
 from velatura.jobs.stylize import Stylization
 from velatura.ops.resize import fit
@@ -166,7 +166,7 @@ def _check_networks(job: GridJob, image: Picture) -> None:
     for layer in job.layers:
         if not isinstance(how, Dreaming):
             at_layer(how, layer)
-    config = how.dream.backbone if isinstance(how, Dreaming) else how.method.backbone
+    config = how.dream.backbone if isinstance(how, Dreaming) else optimization_of(how).backbone
     needed = {"": 0}
     for weights in job.networks.values():
         backbone = build_backbone(replace(config, weights=weights), seed=how.seed)

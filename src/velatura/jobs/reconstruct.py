@@ -15,7 +15,7 @@ from velatura.core.config import Setting, to_mapping
 from velatura.core.errors import ConfigError
 from velatura.core.progress import OnProgress, never, silent
 from velatura.engine.objective import Term
-from velatura.engine.optimization import Checkpoints
+from velatura.engine.optimization import Checkpoints, Optimization
 from velatura.imaging import Picture, read_picture
 from velatura.jobs.result import Result
 from velatura.jobs.saving import Saving, Writer
@@ -25,6 +25,7 @@ __all__ = [
     "Kind",
     "ReconstructJob",
     "at_layer",
+    "optimization_of",
     "reconstruct_picture",
     "reconstruction",
     "run_reconstruct",
@@ -71,18 +72,30 @@ def reconstruction(
             this kind, or one that starts from the picture itself.
     """
     how = stylization(preset, changes=changes, **settings)
-    kept = {
-        name: term for name, term in how.method.terms.items() if term.of in (kind, "nothing") and term.weight
-    }
+    method = optimization_of(how)
+    kept = {name: term for name, term in method.terms.items() if term.of in (kind, "nothing") and term.weight}
     if not any(term.of == kind for term in kept.values()):
         raise ConfigError(f"preset {preset!r} has no term of the {kind}; choose another")
-    start = how.method.initialization
+    start = method.initialization
     if start.name == "recolored" or (start.name == "content" and not start.is_random):
         raise ConfigError(
             f"the initialization {start.name!r} is the picture itself, so there would be nothing to "
             "reconstruct; start from noise: gaussian, uniform or style_statistics"
         )
-    return at_layer(replace(how, method=replace(how.method, terms=kept)), layer)
+    return at_layer(replace(how, method=replace(method, terms=kept)), layer)
+
+
+def optimization_of(how: Stylization) -> Optimization:
+    """What a reconstruction optimises.
+
+    Raises:
+        ConfigError: These are settings of a trained network.
+    """
+    if not isinstance(how.method, Optimization):
+        raise ConfigError(
+            f"preset {how.preset!r} is one pass of a trained network; a reconstruction needs an optimisation"
+        )
+    return how.method
 
 
 def at_layer(how: Stylization, layer: str) -> Stylization:
@@ -90,17 +103,18 @@ def at_layer(how: Stylization, layer: str) -> Stylization:
     names = [name.strip() for name in layer.split("+")]
     if not all(names) or len(set(names)) < len(names):
         raise ConfigError(f"expected a layer, or different ones with + between them, not {layer!r}")
-    layers = dict.fromkeys(names, 1 / len(names))
+    method, layers = optimization_of(how), dict.fromkeys(names, 1 / len(names))
     terms: dict[str, Term] = {
         name: term if term.of == "nothing" else replace(term, layers=layers)
-        for name, term in how.method.terms.items()
+        for name, term in method.terms.items()
     }
-    return replace(how, method=replace(how.method, terms=terms))
+    return replace(how, method=replace(method, terms=terms))
 
 
 def with_weights(how: Stylization, weights: str) -> Stylization:
     """The same reconstruction with other weights of the same architecture."""
-    return replace(how, method=replace(how.method, backbone=replace(how.method.backbone, weights=weights)))
+    method = optimization_of(how)
+    return replace(how, method=replace(method, backbone=replace(method.backbone, weights=weights)))
 
 
 def reconstruct_picture(
@@ -147,7 +161,7 @@ def run_reconstruct(
     """
     how = job.stylization
     # Weights are a file or a name; a name is the path of nothing that the job could overwrite.
-    inputs = [Path(job.image), Path(how.method.backbone.weights)]
+    inputs = [Path(job.image), Path(optimization_of(how).backbone.weights)]
     writer = Writer(job.saving, output=Path(job.output), inputs=inputs)
     image = read_picture(job.image)
     writer.check(profile=None, name=image.name)

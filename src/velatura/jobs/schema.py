@@ -11,6 +11,7 @@ import copy
 import dataclasses
 import re
 import tomllib
+import types
 import typing
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -77,9 +78,20 @@ def _bare(annotation: Any) -> Any:
 
 def _config_in_mapping(annotation: Any) -> type | None:
     """The dataclass that a ``Mapping[str, Dataclass]`` holds, if it is one."""
-    arguments = typing.get_args(_bare(annotation))
-    holds = _bare(arguments[1]) if len(arguments) == 2 else None
+    bare = _bare(annotation)
+    holds = _bare(typing.get_args(bare)[1]) if typing.get_origin(bare) is Mapping else None
     return holds if isinstance(holds, type) and dataclasses.is_dataclass(holds) else None
+
+
+def _configs_in_union(annotation: Any) -> tuple[type, ...]:
+    """The dataclasses of ``One | Other``, if it is of nothing else."""
+    arguments = typing.get_args(annotation) if isinstance(annotation, types.UnionType) else ()
+    return arguments if all(dataclasses.is_dataclass(argument) for argument in arguments) else ()
+
+
+def _nearest(configs: tuple[type, ...], table: Mapping[str, Any]) -> type:
+    """The config that knows most of a table's keys."""
+    return max(configs, key=lambda config: len(table.keys() & annotations_of(config).keys()))
 
 
 def _value(annotation: Any, value: Any, at: str) -> Any:
@@ -93,6 +105,10 @@ def _value(annotation: Any, value: Any, at: str) -> Any:
         return {key: _config(held, item, _join(at, key)) for key, item in table.items()}
     if isinstance(bare, type) and dataclasses.is_dataclass(bare):
         return _config(bare, value, at)
+    if configs := _configs_in_union(bare):
+        return (
+            value if isinstance(value, configs) else _config(_nearest(configs, _table(value, at)), value, at)
+        )
     try:
         return _adapter(annotation).validate_python(value)
     except ValidationError as error:

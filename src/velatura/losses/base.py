@@ -35,6 +35,11 @@ class Loss(ABC):
     """
 
     name: ClassVar[str]
+    compares_batch: ClassVar[bool] = False
+    """Whether the pictures of a batch are compared with one another, and not each with a target.
+
+    Such a loss has an empty target, may be negative, and is for training networks: it needs two pictures.
+    """
 
     @abstractmethod
     def target(self, features: Tensor, mask: Tensor | None = None) -> Target:
@@ -81,11 +86,28 @@ class Loss(ABC):
             mask: How much each position of ``features`` counts; None: all the same.
 
         Returns:
-            ``(B,)``; zero at the features that the target was taken from.
+            ``(B,)``; zero at the features that the target was taken from, but where :attr:`compares_batch`.
 
         Raises:
             ValueError: The target does not fit the features.
         """
+
+    def in_passing(self, features: Tensor, target: Target) -> tuple[Tensor, Tensor]:
+        """The distance of features that go on to other layers.
+
+        Args:
+            features: ``(B, C, h, w)``.
+            target: As for :meth:`forward`.
+
+        Returns:
+            Features to go on with, equal to those given, and the distance, ``(B,)``. A loss that can join
+            its gradient with the one from above, in less time than adding it afterwards, does so here; for
+            others autograd adds.
+
+        Raises:
+            ValueError: The target does not fit the features.
+        """
+        return features, self.forward(features, target)
 
 
 losses: Registry[type[Loss]] = Registry("loss", home="velatura.losses")

@@ -10,6 +10,7 @@ from torch import Tensor
 from velatura.core.config import Setting
 from velatura.core.errors import ConfigError
 from velatura.losses.base import Loss, Target, check_divisor, losses, statistic
+from velatura.ops.distance import squared_distance, squared_norm
 from velatura.ops.moments import channel_moments, deviation
 from velatura.ops.positions import position_weights
 from velatura.ops.precision import at_least_float32
@@ -50,14 +51,17 @@ class Content(Loss):
         """The features: ``features``, ``(B, C, h, w)``."""
         compared = self._compared(features, mask)
         if self.reduction == "relative":
-            check_divisor(compared.square().sum(dim=(1, 2, 3)))
+            check_divisor(squared_norm(compared))
         return {"features": compared}
 
     def forward(self, features: Tensor, target: Target, mask: Tensor | None = None) -> Tensor:
         """The squared error; ``mask`` weighs the positions."""
         compared = self._compared(features, mask)
         wanted = statistic(target, "features", like=compared)
-        error = _position_mean((compared - wanted).square(), mask)
+        if mask is None:
+            error = squared_distance(compared, wanted) / features.shape[2:].numel()
+        else:
+            error = _position_mean((compared - wanted).square(), mask)
         positions = features.shape[2:].numel() if mask is None else at_least_float32(mask).sum(dim=(1, 2, 3))
         match self.reduction:
             case "mean":
@@ -67,6 +71,8 @@ class Content(Loss):
             case "half_sum":
                 return error * positions / 2
             case "relative":
+                if mask is None:
+                    return error / (squared_norm(wanted) / features.shape[2:].numel())
                 return error / _position_mean(wanted.square(), mask)
         raise ConfigError(f"content: unknown reduction {self.reduction!r}")
 
@@ -78,8 +84,6 @@ class Content(Loss):
         return (wide - mean[:, :, None, None]) / deviation(mean, square)[:, :, None, None]
 
 
-def _position_mean(squares: Tensor, mask: Tensor | None) -> Tensor:
+def _position_mean(squares: Tensor, mask: Tensor) -> Tensor:
     """Mean over positions of the sum over channels, ``(B,)``."""
-    if mask is None:
-        return squares.sum(dim=(1, 2, 3)) / squares.shape[2:].numel()
     return (squares * position_weights(mask, squares)).sum(dim=(1, 2, 3))

@@ -13,7 +13,7 @@ from torch import Tensor
 from velatura.core.config import Setting
 from velatura.core.errors import ConfigError
 from velatura.losses.base import Loss, Target, check_divisor, losses, statistic
-from velatura.ops.moments import covariance, raw_moments
+from velatura.ops.moments import covariance, raw_moments, raw_moments_in_passing
 from velatura.ops.precision import in_float64
 from velatura.ops.sqrtm import matrix_sqrt, trace_sqrt_product
 
@@ -58,7 +58,14 @@ class Wasserstein(Loss):
 
     def forward(self, features: Tensor, target: Target, mask: Tensor | None = None) -> Tensor:
         """The squared distance between the Gaussians."""
-        mean, second = raw_moments(features, mask)
+        return self._distance(*raw_moments(features, mask), target)
+
+    def in_passing(self, features: Tensor, target: Target) -> tuple[Tensor, Tensor]:
+        """The distance, whose gradient is written together with the one from above."""
+        features, mean, second = raw_moments_in_passing(features)
+        return features, self._distance(mean, second, target)
+
+    def _distance(self, mean: Tensor, second: Tensor, target: Target) -> Tensor:
         wanted_mean = statistic(target, "mean", like=mean)
         wanted_second = statistic(target, "second", like=second)
         wanted = in_float64(covariance(wanted_mean, wanted_second))

@@ -11,6 +11,7 @@ from typing import ClassVar, Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from velatura.backbones import Backbone
 from velatura.core.registry import Registry
 
 __all__ = ["Network", "NetworkConfig", "Style", "StyleCount", "blend_styles", "networks"]
@@ -36,6 +37,18 @@ class Network(nn.Module, ABC):
     styles: ClassVar[StyleCount]
     num_styles: int = 1
     """How many styles a network of ``many`` tells apart."""
+    rng: torch.Generator | None = None
+    """Where a network that draws noise has it from, on the CPU; None: it draws none.
+
+    In training it moves on, and each picture of a batch has noise of its own. In evaluation it stays as it
+    is, and every picture has the same: another picture is had from a generator with another seed.
+    """
+
+    @property
+    def encoder_sha256(self) -> str | None:
+        """Hash of the weights of the frozen encoder that it holds; None without one."""
+        held = (getattr(module, "backbone", None) for module in self.modules())
+        return next((part.weights_sha256 or None for part in held if isinstance(part, Backbone)), None)
 
     def forward(self, content: Tensor, style: Style | None = None, *, alpha: float = 1.0) -> Tensor:
         """The stylization of a batch of photographs.

@@ -16,9 +16,17 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from velatura.ops.winograd import Border, winograd_convolution, winograd_kernel, winograd_pays
+from velatura.ops.edges import Border, convolve_border, fold_border, outermost
+from velatura.ops.winograd import winograd_convolution, winograd_kernel, winograd_pays
 
 __all__ = ["FrozenKernel", "frozen_convolution"]
+
+# A processor multiplies so many channels at once, however few there are: the three of a picture take as long
+# as those of four neighbouring pixels.
+_LANES = 16
+_TOGETHER = 4
+
+threshold_backward = torch.ops.aten.threshold_backward
 
 
 @dataclass(frozen=True)
@@ -36,13 +44,32 @@ class FrozenKernel:
     @cached_property
     def forward(self) -> Tensor:
         """The kernel, ``(C_out, C_in, 3, 3)``, in channels_last."""
-        return self.weight.detach().contiguous(memory_format=torch.channels_last)
+        return _laid_out(self.weight.detach())
 
     @cached_property
     def backward(self) -> Tensor:
         """The kernel that takes gradients back, ``(C_in, C_out, 3, 3)``, in channels_last."""
-        turned = self.weight.detach().flip(2, 3).transpose(0, 1)
-        return turned.contiguous(memory_format=torch.channels_last)
+        return _laid_out(self.weight.detach().flip(2, 3).transpose(0, 1))
+
+    @cached_property
+    def backward_together(self) -> Tensor:
+        """:attr:`backward` for four neighbours of a row at once, ``(4 C_in, C_out, 3, 4 + 2)``."""
+        channels_in, channels_out = self.backward.shape[:2]
+        together = self.weight.new_zeros(_TOGETHER, channels_in, channels_out, 3, _TOGETHER + 2)
+        for place, own in enumerate(together):
+            own[..., place : place + 3] = self.backward
+        return _laid_out(together.flatten(0, 1))
+
+    @cached_property
+    def forward_at_edges(self) -> tuple[Tensor, ...]:
+        """The parts of :attr:`forward` that see a border: above, below, left, right."""
+        return tuple(_laid_out(part) for part in outermost(self.forward))
+
+    @cached_property
+    def backward_at_edges(self) -> tuple[Tensor, ...]:
+        """The same parts of :attr:`backward`: the turn swaps them."""
+        bottom, top, right, left = (_laid_out(part) for part in outermost(self.backward))
+        return top, bottom, left, right
 
     @cached_property
     def winograd_forward(self) -> Tensor:
@@ -53,6 +80,10 @@ class FrozenKernel:
     def winograd_backward(self) -> Tensor:
         """:attr:`backward` for :func:`winograd_convolution`."""
         return winograd_kernel(self.backward)
+
+
+def _laid_out(kernel: Tensor) -> Tensor:
+    return kernel.contiguous(memory_format=torch.channels_last)
 
 
 def frozen_convolution(
@@ -78,16 +109,7 @@ def frozen_convolution(
 class _FrozenConvolution(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, features: Tensor, kernel: FrozenKernel, border: Border, rectify: bool) -> Tensor:
-        bias = None if kernel.bias is None else kernel.bias.detach()
-        if _pays(features, kernel.weight):
-            out = winograd_convolution(
-                features, kernel.winograd_forward, bias=bias, border=border, rectify=rectify
-            ).contiguous(memory_format=torch.channels_last)
-        else:
-            zeros = border == "zeros"
-            padded = features if zeros else functional.pad(features, (1, 1, 1, 1), mode=border)
-            out = functional.conv2d(padded, kernel.forward, bias, padding=1 if zeros else 0)
-            out = out.relu_() if rectify else out
+        out = _convolved(features, kernel, border, rectify=rectify)
         ctx.kernel, ctx.border = kernel, border
         ctx.save_for_backward(*([out] if rectify else []))
         return out
@@ -95,31 +117,51 @@ class _FrozenConvolution(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        kernel, border, active = ctx.kernel, ctx.border, (*ctx.saved_tensors, None)[0]
-        margin = 1 if border == "zeros" else 2
-        if _pays(gradient, kernel.weight):
-            back = winograd_convolution(gradient, kernel.winograd_backward, margin=margin, active=active)
-        else:
-            if active is not None:
-                gradient = torch.ops.aten.threshold_backward(gradient, active, 0)
-            back = functional.conv2d(gradient, kernel.backward, padding=margin)
-        return back if border == "zeros" else _folded(back, border), None, None, None
+        active: Tensor | None = (*ctx.saved_tensors, None)[0]
+        return _taken_back(gradient, ctx.kernel, ctx.border, active), None, None, None
+
+
+def _convolved(features: Tensor, kernel: FrozenKernel, border: Border, *, rectify: bool) -> Tensor:
+    bias = None if kernel.bias is None else kernel.bias.detach()
+    if _pays(features, kernel.weight):
+        return winograd_convolution(
+            features, kernel.winograd_forward, bias=bias, border=border, rectify=rectify
+        ).contiguous(memory_format=torch.channels_last)
+    out = functional.conv2d(features, kernel.forward, bias, padding=1)
+    if border != "zeros":
+        convolve_border(out, features, kernel.forward_at_edges, border)
+    return out.relu_() if rectify else out
+
+
+def _taken_back(gradient: Tensor, kernel: FrozenKernel, border: Border, active: Tensor | None) -> Tensor:
+    """Gradient of the features, ``(B, C_in, H, W)``; that of the result counts where the result is active."""
+    if winograd := _pays(gradient, kernel.weight):
+        back = winograd_convolution(gradient, kernel.winograd_backward, active=active)
+    else:
+        gradient = gradient if active is None else threshold_backward(gradient, active, 0)
+        back = _convolved_back(gradient, kernel)
+    if border != "zeros":
+        edges: tuple[Tensor, ...] = outermost(gradient)
+        if winograd and active is not None:
+            edges = tuple(map(threshold_backward, edges, outermost(active), (0,) * 4))
+        fold_border(back, edges, kernel.backward_at_edges, border)
+    return back
+
+
+def _convolved_back(gradient: Tensor, kernel: FrozenKernel) -> Tensor:
+    """The gradient's convolution by the turned kernel, with a border of zeros, ``(B, C_in, H, W)``."""
+    channels = kernel.weight.shape[1]
+    if channels * _TOGETHER > _LANES:
+        return functional.conv2d(gradient, kernel.backward, padding=1)
+    batch, _, height, width = gradient.shape
+    # The border is the same on both sides: where the width is no multiple, a whole group lies before the map.
+    before = 0 if width % _TOGETHER == 0 else _TOGETHER
+    groups = functional.conv2d(
+        gradient, kernel.backward_together, padding=(1, 1 + before), stride=(1, _TOGETHER)
+    )
+    places = groups.permute(0, 2, 3, 1).reshape(batch, height, -1, channels)
+    return places[:, :, before : before + width].permute(0, 3, 1, 2)
 
 
 def _pays(features: Tensor, weight: Tensor) -> bool:
     return winograd_pays(weight.shape[1], weight.shape[0], features.shape[2], features.shape[3])
-
-
-def _folded(padded: Tensor, border: Border) -> Tensor:
-    """Gradient of the inner map from that of the map with its border: a view without the edge.
-
-    Args:
-        padded: ``(B, C, H + 2, W + 2)``, which is changed.
-        border: Which inner rows and columns the edge was copied from.
-    """
-    step = 1 if border == "reflect" else 0
-    for axis in (2, 3):
-        last = padded.shape[axis] - 1
-        padded.select(axis, 1 + step).add_(padded.select(axis, 0))
-        padded.select(axis, last - 1 - step).add_(padded.select(axis, last))
-    return padded[:, :, 1:-1, 1:-1]

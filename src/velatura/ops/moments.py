@@ -12,11 +12,18 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from velatura.ops.gram import channel_products, products_gradient
+from velatura.ops.gram import NUMBERS_AT_ONCE, channel_products, products_gradient
 from velatura.ops.positions import check_features, position_weights
 from velatura.ops.precision import at_least_float32, without_autocast
 
-__all__ = ["channel_moments", "covariance", "deviation", "moments_distance", "raw_moments"]
+__all__ = [
+    "channel_moments",
+    "covariance",
+    "deviation",
+    "moments_distance",
+    "raw_moments",
+    "raw_moments_in_passing",
+]
 
 
 def raw_moments(features: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -45,6 +52,57 @@ def raw_moments(features: Tensor, mask: Tensor | None = None) -> tuple[Tensor, T
     return (features * weights).sum(dim=(2, 3)), channel_products(features * weights.sqrt())
 
 
+def raw_moments_in_passing(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The moments of a map that goes on to other layers: :func:`raw_moments`, and features to go on with.
+
+    Autograd would write the moments' gradient, a map, and then add it to the one from above. Here the one
+    from above comes through, and both are written at once: in channels_last in half the time. It can be
+    differentiated once.
+
+    Args:
+        features: Activations, ``(B, C, H, W)``.
+
+    Returns:
+        The features, the mean ``(B, C)`` and the second raw moment ``(B, C, C)``.
+
+    Raises:
+        ValueError: ``features`` is not four-dimensional.
+    """
+    check_features(features)
+    passed, mean, second = _MomentsInPassing.apply(features)  # type: ignore[no-untyped-call]
+    return passed, mean, second
+
+
+class _MomentsInPassing(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        ctx.save_for_backward(features)
+        ctx.set_materialize_grads(False)
+        # Not a view, which may have other strides than the features where the batch is one.
+        return features.detach(), *_moments(features.flatten(2))
+
+    @staticmethod
+    @once_differentiable
+    def backward(
+        ctx: Any, from_above: Tensor | None, to_mean: Tensor | None, to_second: Tensor | None
+    ) -> Tensor | None:
+        (features,) = ctx.saved_tensors
+        batch, channels, height, width = features.shape
+        if to_second is None:
+            if to_mean is None:
+                return from_above
+            to_second = to_mean.new_zeros(batch, channels, channels)
+        back = products_gradient(
+            features.flatten(2),
+            to_second / (height * width),
+            plus=None if to_mean is None else to_mean / (height * width),
+            onto=None if from_above is None else from_above.flatten(2),
+        )
+        if back.stride(1) != 1:
+            return back.view(features.shape)
+        return back.mT.view(batch, height, width, channels).permute(0, 3, 1, 2)
+
+
 class _RawMoments(torch.autograd.Function):
     """Both moments, with one pass over the features in the gradient (see ``_ChannelProducts``)."""
 
@@ -63,7 +121,29 @@ class _RawMoments(torch.autograd.Function):
 def _moments(flat: Tensor) -> tuple[Tensor, Tensor]:
     with without_autocast(flat):
         wide = at_least_float32(flat)
+        if wide.device.type == "cpu" and wide.stride(1) == 1:
+            return _moments_of_rows(wide.mT)
         return wide.mean(dim=2), (wide @ wide.mT).div_(flat.shape[2])
+
+
+def _moments_of_rows(rows: Tensor) -> tuple[Tensor, Tensor]:  # (B, HW, C)
+    """Both sums while the rows are in the cache: a part of one share for each thread at a time."""
+    batch, positions, channels = rows.shape
+    # One thread each: of a product that is thin both ways, the matrix library may make no more.
+    shares = min(torch.get_num_threads(), positions)
+    length = positions // shares
+    ones = rows.new_ones(shares, 1, min(length, NUMBERS_AT_ONCE // channels + 1))
+    total = rows.new_zeros(batch, shares, 1, channels)
+    second = rows.new_zeros(batch, shares, channels, channels)
+    for sample in range(batch):
+        shared = rows[sample, : shares * length].view(shares, length, channels)
+        for part in torch.split(shared, ones.shape[2], dim=1):
+            total[sample].baddbmm_(ones[:, :, : part.shape[1]], part)
+            second[sample].baddbmm_(part.mT, part)
+        left = rows[sample, shares * length :]
+        total[sample, 0, 0] += left.sum(dim=0)
+        second[sample, 0] += left.mT @ left
+    return total.sum(dim=(1, 2)) / positions, second.sum(dim=1) / positions
 
 
 def moments_distance(features: Tensor, mean: Tensor, covariance: Tensor, *, mean_weight: float) -> Tensor:

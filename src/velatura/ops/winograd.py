@@ -16,14 +16,13 @@ channels. In bfloat16 it would not do.
 from __future__ import annotations
 
 from functools import cache
-from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
 
-__all__ = ["Border", "winograd_convolution", "winograd_kernel", "winograd_pays"]
+from velatura.ops.edges import Border
 
-Border: TypeAlias = Literal["zeros", "reflect", "replicate"]
+__all__ = ["winograd_convolution", "winograd_kernel", "winograd_pays"]
 
 # Lavin and Gray 2016, section 4.3.
 _INPUT = (
@@ -88,7 +87,6 @@ def winograd_convolution(
     *,
     bias: Tensor | None = None,
     border: Border = "zeros",
-    margin: int = 1,
     rectify: bool = False,
     active: Tensor | None = None,
 ) -> Tensor:
@@ -99,24 +97,21 @@ def winograd_convolution(
         kernel: From :func:`winograd_kernel`, ``(36, C_in, C_out)``.
         bias: Added at every position, ``(C_out,)``.
         border: What lies beyond the edge.
-        margin: How many rows and columns of it count, 1 or 2; 2 only of zeros.
         rectify: Set what is below 0 to 0.
         active: ``(B, C_in, H, W)``: features count only where this is above 0. None: everywhere.
 
     Returns:
-        ``(B, C_out, H + 2 margin - 2, W + 2 margin - 2)``, in channels_last; where height or width is no
-        multiple of 4, a part of a larger map.
+        ``(B, C_out, H, W)``, in channels_last; where height or width is no multiple of 4, a part of a
+        larger map.
     """
-    assert margin == 1 or border == "zeros"
     batch, _, height, width = features.shape
-    rows, columns = height + 2 * margin - 2, width + 2 * margin - 2
-    whole = (-(-rows // _TILE) * _TILE, -(-columns // _TILE) * _TILE)
+    whole = (-(-height // _TILE) * _TILE, -(-width // _TILE) * _TILE)
     out = features.new_empty((batch, *whole, kernel.shape[2]))
     maps, masks = _channels_last(features), None if active is None else _channels_last(active)
     for index in range(batch):
-        strips = _Strips(maps[index], None if masks is None else masks[index], border, margin)
+        strips = _Strips(maps[index], None if masks is None else masks[index], border)
         _convolve(strips, kernel, bias, out[index], rectify=rectify)
-    return out[:, :rows, :columns].permute(0, 3, 1, 2)
+    return out[:, :height, :width].permute(0, 3, 1, 2)
 
 
 def _channels_last(features: Tensor) -> Tensor:
@@ -175,11 +170,10 @@ class _Strips:
         source: ``(H, W, C)``.
         active: The same shape: where the source counts; None: everywhere.
         border: What lies beyond the edge.
-        margin: How many rows and columns of it there are.
     """
 
-    def __init__(self, source: Tensor, active: Tensor | None, border: Border, margin: int) -> None:
-        self._source, self._active, self._border, self._margin = source, active, border, margin
+    def __init__(self, source: Tensor, active: Tensor | None, border: Border) -> None:
+        self._source, self._active, self._border = source, active, border
 
     def make_room(self, down: int, across: int) -> None:
         """Room for so many tiles; beyond the border there are zeros."""
@@ -191,7 +185,7 @@ class _Strips:
     def windows(self, first: int, down: int) -> Tensor:
         """The windows of ``down`` rows of tiles from row ``first`` of the result on, ``(36, tiles * C)``."""
         rows = self._rows[: down * _TILE + 2]
-        self._fill(rows, first - self._margin)
+        self._fill(rows, first - 1)
         _, width, channels = rows.shape
         row = width * channels
         overlapping = rows.as_strided(
@@ -206,7 +200,7 @@ class _Strips:
         """Fills in the rows of the map from ``top`` on, which may be above its edge."""
         height, width, _ = self._source.shape
         begin, end = max(top, 0), min(top + len(rows), height)
-        inner = rows[begin - top : end - top, self._margin : self._margin + width]
+        inner = rows[begin - top : end - top, 1 : 1 + width]
         if self._active is None:
             inner.copy_(self._source[begin:end])
         else:

@@ -11,6 +11,7 @@ from annotated_types import Ge, Gt
 from torch import Tensor
 
 from velatura.core.config import Setting
+from velatura.ops.distance import in_memory_order
 from velatura.optimizers.base import CanvasOptimizer, ImageOptimizer, area_ratio, optimizers, resample
 from velatura.optimizers.line_search import Point, strong_wolfe
 
@@ -186,9 +187,4 @@ class _LBFGSSteps(CanvasOptimizer):
 
 def _dot(one: Tensor, other: Tensor) -> Tensor:
     """Inner product of two tensors of one shape and memory format, a scalar."""
-    return torch.dot(_in_memory_order(one), _in_memory_order(other))
-
-
-def _in_memory_order(pixels: Tensor) -> Tensor:
-    is_channels_last = pixels.is_contiguous(memory_format=torch.channels_last)
-    return (pixels.permute(0, 2, 3, 1) if is_channels_last else pixels).reshape(-1)
+    return torch.dot(in_memory_order(one).flatten(), in_memory_order(other).flatten())

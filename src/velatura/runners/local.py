@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from velatura.core.progress import OnProgress, never, silent
 from velatura.jobs.dream import DreamJob, run_dream
+from velatura.jobs.models import Model
 from velatura.jobs.reconstruct import ReconstructJob, run_reconstruct
 from velatura.jobs.result import Result
 from velatura.jobs.stylize import StylizeJob, run_stylize
@@ -16,6 +17,7 @@ __all__ = ["run"]
 def run(
     job: StylizeJob | ReconstructJob | DreamJob,
     *,
+    model: Model | None = None,
     on_progress: OnProgress = silent,
     cancelled: Callable[[], bool] = never,
 ) -> Result:
@@ -23,6 +25,7 @@ def run(
 
     Args:
         job: What to do; a frozen value that can be sent elsewhere.
+        model: The trained network that the job names, where it is loaded already, as for many pictures.
         on_progress: Told of every step.
         cancelled: Asked before every step; the best picture so far is then written.
 
@@ -31,7 +34,7 @@ def run(
     """
     match job:
         case StylizeJob():
-            return run_stylize(job, on_progress=on_progress, cancelled=cancelled)
+            return run_stylize(job, model=model, on_progress=on_progress, cancelled=cancelled)
         case ReconstructJob():
             return run_reconstruct(job, on_progress=on_progress, cancelled=cancelled)
         case DreamJob():

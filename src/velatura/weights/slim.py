@@ -10,16 +10,21 @@ from typing import Final, Literal
 import torch
 from torch import Tensor
 
-from velatura.core.errors import VelaturaError, WeightsError
+from velatura.core.errors import OutputError, WeightsError
 from velatura.core.files import atomic_path
-from velatura.weights.header import TensorSpan, pack_header
+from velatura.weights.header import LENGTH_BYTES, MAX_HEADER_BYTES, TensorSpan, pack_header
 from velatura.weights.load import FORMAT_VERSION, Weights
 
-__all__ = ["tensors_sha256", "write_slim"]
+__all__ = ["FloatName", "tensors_sha256", "write_slim", "write_tensors"]
 
-_DTYPES: Final[Mapping[str, tuple[torch.dtype, str]]] = {
-    "float32": (torch.float32, "F32"),
-    "float16": (torch.float16, "F16"),
+FloatName = Literal["float32", "float16"]
+"""How the numbers of a file are kept: float16 halves it and rounds to three digits."""
+
+_DTYPES: Final[Mapping[str, torch.dtype]] = {"float32": torch.float32, "float16": torch.float16}
+_CODES: Final[Mapping[torch.dtype, str]] = {
+    torch.float32: "F32",
+    torch.float16: "F16",
+    torch.int64: "I64",
 }
 
 
@@ -27,7 +32,7 @@ def write_slim(
     weights: Weights,
     path: str | os.PathLike[str],
     *,
-    dtype: Literal["float32", "float16"] = "float32",
+    dtype: FloatName = "float32",
     metadata: Mapping[str, str] | None = None,
 ) -> None:
     """Writes ``weights`` as a safetensors file that ``load_weights`` reads without being told anything.
@@ -55,18 +60,41 @@ def write_slim(
     twice = own.keys() & (metadata or {}).keys()
     if twice:
         raise ValueError(f"metadata {sorted(twice)} follow from the weights themselves; leave them out")
-    torch_dtype, code = _DTYPES[dtype]
-    tensors = {key: _cast(key, weights.state[key], torch_dtype) for key in sorted(weights.state)}
-    header = pack_header(
-        (_span(key, tensor, code) for key, tensor in tensors.items()), own | dict(metadata or {})
-    )
     try:
-        with atomic_path(path) as temporary, temporary.open("wb") as file:
-            file.write(header)
-            for tensor in tensors.values():
-                file.write(_bytes(tensor))
-    except VelaturaError as error:
+        write_tensors(path, weights.state, own | dict(metadata or {}), dtype=dtype)
+    except OutputError as error:
         raise WeightsError(str(error)) from error
+
+
+def write_tensors(
+    path: str | os.PathLike[str],
+    tensors: Mapping[str, Tensor],
+    metadata: Mapping[str, str],
+    *,
+    dtype: FloatName = "float32",
+) -> None:
+    """Writes tensors in the order of their names, whole or not at all: the same gives the same bytes.
+
+    Args:
+        path: The file.
+        tensors: Of any shapes; floating-point numbers become ``dtype``, whole ones stay int64.
+        metadata: Strings to keep beside them.
+        dtype: How the floating-point numbers are kept.
+
+    Raises:
+        WeightsError: A number is too large for float16, or is none; or the metadata are too long to be read.
+        OutputError: The file cannot be written.
+    """
+    cast = {key: _cast(key, tensors[key], _DTYPES[dtype]) for key in sorted(tensors)}
+    header = pack_header((_span(key, tensor) for key, tensor in cast.items()), metadata)
+    if len(header) > LENGTH_BYTES + MAX_HEADER_BYTES:
+        raise WeightsError(
+            f"{len(header)} bytes of names and metadata; at most {MAX_HEADER_BYTES} can be read"
+        )
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        file.write(header)
+        for tensor in cast.values():
+            file.write(_bytes(tensor))
 
 
 def tensors_sha256(state: Mapping[str, Tensor]) -> str:
@@ -86,15 +114,17 @@ def tensors_sha256(state: Mapping[str, Tensor]) -> str:
 
 
 def _cast(key: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    if not tensor.is_floating_point():
+        return tensor.detach().to(device="cpu", dtype=torch.int64).contiguous()
     cast = tensor.detach().to(device="cpu", dtype=dtype).contiguous()
     if not bool(torch.isfinite(cast).all()):
         raise WeightsError(f"tensor {key!r} holds a number that {str(dtype).removeprefix('torch.')} cannot")
     return cast
 
 
-def _span(key: str, tensor: Tensor, code: str) -> TensorSpan:
+def _span(key: str, tensor: Tensor) -> TensorSpan:
     size = tensor.numel() * tensor.element_size()
-    return TensorSpan(name=key, dtype=code, shape=tuple(tensor.shape), start=0, stop=size)
+    return TensorSpan(name=key, dtype=_CODES[tensor.dtype], shape=tuple(tensor.shape), start=0, stop=size)
 
 
 def _bytes(tensor: Tensor) -> memoryview:

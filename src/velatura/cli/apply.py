@@ -1,0 +1,167 @@
+"""``velatura apply``: a trained network over many photographs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from velatura.cli.batch import contents_of, output_for, run_batch
+from velatura.cli.help import App
+from velatura.cli.options import given, numbers
+from velatura.core.errors import ConfigError
+from velatura.engine.one_pass import OnePass
+from velatura.imaging import WRITABLE
+from velatura.jobs.models import load_model
+from velatura.jobs.one_pass import OWN_SIZE, with_styles
+from velatura.jobs.saving import Saving
+from velatura.jobs.schema import build, help_of
+from velatura.jobs.stylize import Stylization, StylizeJob, stylization
+
+__all__ = ["register"]
+
+_RESULT, _RUN, _FILES = "The picture", "The run", "Files"
+
+
+def _option(config: type, field: str, metavar: str, *, panel: str, help: str = "") -> Any:  # noqa: A002
+    return typer.Option(
+        f"--{field}", metavar=metavar, help=help or help_of(config, field), rich_help_panel=panel
+    )
+
+
+def apply(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL", help="The trained network: a name, a file, or the folder of its run."
+        ),
+    ],
+    contents: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="CONTENT", help="Photographs, folders of them, or quoted globs.", show_default=False
+        ),
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FOLDER",
+            help="Where the pictures go, each under its photo's own name; for one photo, a file too.",
+            rich_help_panel=_RESULT,
+            show_default=False,
+        ),
+    ] = None,
+    styles: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--style",
+            metavar="NAME|FILE",
+            help="A style of the network, or a painting for one that takes any; several are blended.",
+            rich_help_panel=_RESULT,
+        ),
+    ] = None,
+    blend: Annotated[
+        str | None,
+        _option(
+            Stylization,
+            "blend",
+            "W,W,...",
+            panel=_RESULT,
+            help="Weight of each style, such as 0.7,0.3; unset: all the same",
+        ),
+    ] = None,
+    list_styles: Annotated[
+        bool, typer.Option("--list", help="Only list the network's styles.", rich_help_panel=_RESULT)
+    ] = False,
+    alpha: Annotated[float | None, _option(OnePass, "alpha", "A", panel=_RESULT)] = None,
+    size: Annotated[
+        int | None,
+        _option(
+            Stylization,
+            "size",
+            "PIXELS",
+            panel=_RESULT,
+            help="Longer edge of the result; unset: the photo's own size (pixels, at least 1)",
+        ),
+    ] = None,
+    tile: Annotated[int | None, _option(OnePass, "tile", "PIXELS", panel=_RUN)] = None,
+    overlap: Annotated[int | None, _option(OnePass, "overlap", "PIXELS", panel=_RUN)] = None,
+    seed: Annotated[int | None, _option(Stylization, "seed", "N", panel=_RUN)] = None,
+    device: Annotated[str | None, _option(Stylization, "device", "NAME", panel=_RUN)] = None,
+    precision: Annotated[
+        str | None,
+        _option(
+            Stylization,
+            "precision",
+            "NAME",
+            panel=_RUN,
+            help="What the network computes in: bfloat16, or float32, which auto is too",
+        ),
+    ] = None,
+    threads: Annotated[int | None, _option(Stylization, "threads", "N", panel=_RUN)] = None,
+    quality: Annotated[int | None, _option(Saving, "quality", "N", panel=_FILES)] = None,
+    bits: Annotated[int | None, _option(Saving, "bits", "8|16", panel=_FILES)] = None,
+    icc: Annotated[str | None, _option(Saving, "icc", "srgb|keep", panel=_FILES)] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.", rich_help_panel=_RUN)] = False,
+) -> int:
+    """Stylise photographs with a trained network, one pass each.
+
+    velatura apply adain-slim photos/ --style painting.jpg -o out/
+
+    Pictures keep their size; those larger than memory are computed in tiles that leave no seam. A photograph
+    that fails is reported, and the rest are done.
+    """
+    if list_styles:
+        return _list(model)
+    if not contents:
+        raise ConfigError("apply needs at least one CONTENT: a photograph, a folder or a glob")
+    if output is None:
+        raise ConfigError("apply needs a folder for the pictures; give it with -o FOLDER")
+    how = stylization(
+        model=model,
+        changes=given({"alpha": alpha, "tile": tile, "overlap": overlap}),
+        working_size=OWN_SIZE,
+        **given(
+            {
+                "size": size,
+                "blend": numbers("blend", blend),
+                "seed": seed,
+                "device": device,
+                "precision": precision,
+                "threads": threads,
+            }
+        ),
+    )
+    network = load_model(model)
+    how, paintings = with_styles(network, how, styles or ())
+    photos = [photo for content in contents for photo in contents_of(content)[0]]
+    is_file = len(photos) == 1 and Path(output).suffix.lower() in WRITABLE and not Path(output).is_dir()
+    jobs = [
+        StylizeJob(
+            content=str(photo),
+            styles=paintings,
+            output=output if is_file else str(output_for(photo, Path(output))),
+            stylization=how,
+            saving=build(Saving, given({"quality": quality, "bits": bits, "icc": icc})),
+        )
+        for photo in photos
+    ]
+    return run_batch(jobs, quiet=quiet, model=network)
+
+
+def _list(name: str) -> int:
+    """The styles of a network, a line each."""
+    model = load_model(name)
+    if model.styles == "any":
+        typer.echo("any picture: give paintings by --style FILE", err=True)
+    for style in model.style_names:
+        typer.echo(style)
+    return 0
+
+
+def register(app: App, name: str, *, panel: str) -> None:
+    """Adds the command to ``app``, under the heading ``panel`` of its help."""
+    app.command(name, rich_help_panel=panel)(apply)

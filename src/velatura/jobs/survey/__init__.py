@@ -1,0 +1,1 @@
+"""Blind comparisons by people: a page that asks which of two pictures is better, and what the answers say."""

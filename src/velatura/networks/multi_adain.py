@@ -1,0 +1,283 @@
+"""AdaIN at three depths, with covariances, and on top of the photograph in the painting's colours."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, ClassVar
+
+import torch
+from annotated_types import Ge, Gt
+from torch import Tensor, nn
+from torch.nn import functional
+
+from velatura.backbones import BackboneConfig
+from velatura.backbones.convolution import Convolution
+from velatura.core.config import Setting
+from velatura.core.errors import ConfigError
+from velatura.core.rng import drawing_from
+from velatura.networks.base import Network, NetworkConfig, Style, StyleCount, blend_styles, networks
+from velatura.networks.encoder import Encoder, padded_to_multiple
+from velatura.networks.statistics import ChannelMoments, ChannelStatistics
+from velatura.ops.moments import covariance
+from velatura.ops.sqrtm import iterated_sqrt
+
+__all__ = ["MultiAdaIN", "MultiAdaINConfig"]
+
+_COLOURS = "colours"
+_SLOPE = 0.1
+
+
+@networks.register("multi-adain")
+@dataclass(frozen=True, kw_only=True)
+class MultiAdaINConfig(NetworkConfig):
+    """An encoder that is read at several depths, and a decoder that the painting's statistics steer."""
+
+    styles: ClassVar[StyleCount] = "any"
+
+    backbone: Annotated[BackboneConfig, Setting("Encoder, whose weights do not change")] = field(
+        default_factory=BackboneConfig
+    )
+    layers: Annotated[
+        tuple[str, ...],
+        Setting(
+            "Where statistics are exchanged, shallow to deep, each of twice the stride before, from 2 up"
+        ),
+    ] = ("relu2_1", "relu3_1", "relu4_1")
+    widths: Annotated[
+        tuple[Annotated[int, Ge(1)], ...], Setting("Channels of the decoder at the stride of each layer")
+    ] = (32, 64, 128)
+    blocks: Annotated[
+        tuple[Annotated[int, Ge(1)], ...], Setting("Convolutions of the decoder at the stride of each layer")
+    ] = (3, 3, 2)
+    hidden: Annotated[int, Ge(1), Setting("Units between the painting's statistics and the decoder")] = 128
+    floor: Annotated[
+        float, Gt(0), Setting("Variance added in every direction", unit="of a channel's own")
+    ] = 0.05
+
+    def __post_init__(self) -> None:
+        if not len(self.layers) == len(self.widths) == len(self.blocks) or not self.layers:
+            raise ConfigError(
+                f"multi-adain: {len(self.layers)} layers, {len(self.widths)} widths and "
+                f"{len(self.blocks)} blocks do not fit; give one of each for each depth"
+            )
+
+    def build(self, *, num_styles: int = 1, rng: torch.Generator) -> MultiAdaIN:  # noqa: ARG002 - any style
+        """The network; before it is trained it gives the photograph in the painting's colours, blurred."""
+        with drawing_from(rng):
+            return MultiAdaIN(self)
+
+
+class MultiAdaIN(Network):
+    r"""Carries the photograph's features over to the painting's statistics at several depths.
+
+    At each depth the channels are brought to mean 0 and deviation 1, and their correlations :math:`R_c` to
+    the painting's :math:`R_s` by the linear map that moves them the least,
+
+    .. math:: \hat f = R_c^{-1/2} (R_c^{1/2} R_s R_c^{1/2})^{1/2} R_c^{-1/2} \, \frac{f - \mu}{\sigma}
+
+    the covariance matching of Li et al. 2017 (*Universal style transfer via feature transforms*) as optimal
+    transport (Mroueh 2019, *Wasserstein style transfer*). The decoder takes them in from the deepest up.
+    After each of its convolutions the channels are normalised, and scaled and shifted by what two linear
+    layers make of the painting's means and deviations (Huang and Belongie 2017; Ghiasi et al. 2017). It ends
+    at half of the resolution with four colours a position (Shi et al. 2016), added to the photograph in
+    the painting's colours, blurred: detail is painted, not kept.
+
+    What it knows of a style, by layer and for the colours themselves: ``LAYER.mean``, ``(B, C)``, and
+    ``LAYER.second``, ``(B, C, C)``, raw moments, which mix linearly. ``alpha`` mixes them with the
+    photograph's own.
+
+    Args:
+        config: Its settings.
+    """
+
+    styles: ClassVar[StyleCount] = "any"
+
+    def __init__(self, config: MultiAdaINConfig) -> None:
+        super().__init__()
+        self.encoder = Encoder(config.backbone, config.layers)
+        self.floor = config.floor
+        shapes = [self.encoder.backbone.shapes[layer] for layer in config.layers]
+        strides = [shape.stride for shape in shapes]
+        if strides != [2 ** (n + 1) for n in range(len(strides))]:
+            raise ConfigError(
+                f"multi-adain: layers {', '.join(config.layers)} have strides {strides}; "
+                f"expected {[2 ** (n + 1) for n in range(len(strides))]}"
+            )
+        self.layers = config.layers
+        self.moments = nn.ModuleDict({_key(name): ChannelMoments() for name in (*self.layers, _COLOURS)})
+        self.entries = nn.ModuleList(
+            nn.Conv2d(shape.channels + (12 if n == 0 else 0), width, 1)
+            for n, (shape, width) in enumerate(zip(shapes, config.widths, strict=True))
+        )
+        self.stages = nn.ModuleList(
+            _Stage(width, count) for width, count in zip(config.widths, config.blocks, strict=True)
+        )
+        self.rises = nn.ModuleList(
+            Convolution(deep, shallow, padding_mode="replicate")
+            for shallow, deep in itertools.pairwise(config.widths)
+        )
+        self.exit = Convolution(config.widths[0], 12, padding_mode="replicate")
+        known = 2 * (3 + sum(shape.channels for shape in shapes))
+        steered = sum(2 * width * count for width, count in zip(config.widths, config.blocks, strict=True))
+        self.steering = nn.Sequential(
+            nn.Linear(known, config.hidden), nn.ReLU(), nn.Linear(config.hidden, steered)
+        )
+        self._start_small()
+
+    @torch.no_grad()
+    def _start_small(self) -> None:
+        self.exit.weight.zero_()
+        assert self.exit.bias is not None
+        self.exit.bias.zero_()
+        last = self.steering[-1]
+        assert isinstance(last, nn.Linear)
+        last.weight.mul_(0.1)
+        last.bias.zero_()
+
+    def encode(self, style: Tensor) -> Style:
+        """Raw moments of the colours and of each layer of paintings ``(B, 3, h, w)``."""
+        image = self.encoder.enlarged(style)
+        measure = ChannelMoments()
+        return _entries({name: measure(maps) for name, maps in self._features(image).items()})
+
+    def _features(self, image: Tensor) -> dict[str, Tensor]:
+        return {_COLOURS: image, **self.encoder(image)}
+
+    def stylize(self, content: Tensor, style: Style | None, *, alpha: float) -> Tensor:
+        """One pass through encoder, exchanges and decoder."""
+        assert style is not None
+        whole = padded_to_multiple(content, self.encoder.stride, at_least=self.encoder.smallest)
+        with torch.no_grad():
+            features = self._features(whole)
+            own = _entries({name: self.moments[_key(name)](maps) for name, maps in features.items()})
+            wanted = style if alpha == 1 else blend_styles([own, style], [1 - alpha, alpha])
+            moved = {
+                name: _carried(maps, _of(own, name), _of(wanted, name), floor=self.floor)
+                for name, maps in features.items()
+                if name != _COLOURS
+            }
+            colours = _recoloured(whole, _of(own, _COLOURS), _of(wanted, _COLOURS))
+        painted = self._decoded(moved, colours, self.steering(self._known(wanted)))
+        return painted[..., : content.shape[2], : content.shape[3]]
+
+    def _known(self, style: Style) -> Tensor:
+        """What steers the decoder: of each layer the means, at one length, and the logs of the deviations."""
+        parts = []
+        for name in (_COLOURS, *self.layers):
+            mean, second = _of(style, name)
+            deviation = _deviation(mean, second)
+            if name == _COLOURS:
+                parts += [mean, deviation]
+            else:
+                length = mean.square().mean(dim=1, keepdim=True).sqrt() + 1e-6
+                parts += [mean / length, (deviation + 1e-3).log()]
+        return torch.cat(parts, dim=1)
+
+    def _decoded(self, moved: dict[str, Tensor], colours: Tensor, steering: Tensor) -> Tensor:
+        maps: Tensor | None = None
+        start = 0
+        for depth in reversed(range(len(self.layers))):
+            layer = moved[self.layers[depth]]
+            if depth == 0:
+                layer = torch.cat([layer, functional.pixel_unshuffle(colours, 2)], dim=1)
+            entering = self.entries[depth](layer)
+            maps = entering if maps is None else entering + _doubled(self.rises[depth](maps))
+            stage = self.stages[depth]
+            assert isinstance(stage, _Stage)
+            maps = stage(maps, steering[:, start : start + stage.steered])
+            start += stage.steered
+        assert maps is not None
+        return _doubled(functional.avg_pool2d(colours, 2)) + functional.pixel_shuffle(self.exit(maps), 2)
+
+
+class _Stage(nn.Module):
+    """The convolutions at one resolution."""
+
+    def __init__(self, width: int, count: int) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(_Steered(width) for _ in range(count))
+        self.steered = 2 * width * count
+
+    def forward(self, maps: Tensor, steering: Tensor) -> Tensor:
+        """``(B, width, H, W)`` to the same shape, by ``steering``, ``(B, steered)``."""
+        for block, steer in zip(self.blocks, steering.chunk(len(self.blocks), dim=1), strict=True):
+            maps = block(maps, steer)
+        return maps
+
+
+class _Steered(nn.Module):
+    """A convolution whose channels are normalised, then scaled and shifted by the style."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.convolution = Convolution(width, width, padding_mode="replicate")
+        self.statistics = ChannelStatistics()
+
+    def forward(self, maps: Tensor, steer: Tensor) -> Tensor:
+        """``(B, width, H, W)`` to the same shape, by ``steer``, ``(B, 2 width)``."""
+        convolved = self.convolution(maps)
+        mean, deviation = self.statistics(convolved)
+        gain, shift = steer[:, :, None, None].chunk(2, dim=1)
+        scale = (1 + gain) / deviation
+        out: Tensor = functional.leaky_relu(torch.addcmul(shift - mean * scale, convolved, scale), _SLOPE)
+        return maps + out
+
+
+def _doubled(maps: Tensor) -> Tensor:
+    # Bilinear: enlarged by repetition, the deepest maps show as rectangles in flat parts of the picture.
+    return functional.interpolate(maps, scale_factor=2.0, mode="bilinear", align_corners=False)
+
+
+def _key(layer: str) -> str:
+    return layer.replace(".", "_")  # A module's name may have no dot.
+
+
+def _entries(moments: Mapping[str, tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
+    return {
+        f"{name}.{key}": value
+        for name, pair in moments.items()
+        for key, value in zip(("mean", "second"), pair, strict=True)
+    }
+
+
+def _of(style: Style, name: str) -> tuple[Tensor, Tensor]:
+    return style[f"{name}.mean"], style[f"{name}.second"]
+
+
+def _deviation(mean: Tensor, second: Tensor) -> Tensor:
+    # Relative to the mean square: in a picture of one colour, rounding leaves a variance of 1e-5 of it.
+    square = second.diagonal(dim1=1, dim2=2)
+    return ((square - mean.square()).clamp_min(0) + 1e-2 * square + 1e-5).sqrt()
+
+
+def _carried(
+    maps: Tensor, own: tuple[Tensor, Tensor], wanted: tuple[Tensor, Tensor], *, floor: float
+) -> Tensor:
+    """Features of mean 0 and deviation 1, with the correlations wanted."""
+    spread = _deviation(*own)  # (B, C)
+    linear = _transport(_correlation(*own), _correlation(*wanted), floor=floor)
+    flat = maps.flatten(2)
+    matrix = linear / spread[:, None, :]
+    moved = torch.baddbmm(-(matrix @ own[0][:, :, None]), matrix, flat)
+    return moved.view_as(maps).to(maps)
+
+
+def _recoloured(image: Tensor, own: tuple[Tensor, Tensor], wanted: tuple[Tensor, Tensor]) -> Tensor:
+    linear = _transport(covariance(*own), covariance(*wanted), floor=1e-3)
+    moved = torch.baddbmm(wanted[0][:, :, None] - linear @ own[0][:, :, None], linear, image.flatten(2))
+    return moved.view_as(image).clamp(0, 1)
+
+
+def _correlation(mean: Tensor, second: Tensor) -> Tensor:
+    spread = _deviation(mean, second)
+    return covariance(mean, second) / (spread[:, :, None] * spread[:, None, :])
+
+
+def _transport(own: Tensor, wanted: Tensor, *, floor: float) -> Tensor:
+    """The linear map of least movement from one covariance ``(B, C, C)`` to the other."""
+    identity = floor * torch.eye(own.shape[1], dtype=own.dtype, device=own.device)
+    root, inverse = iterated_sqrt(own + identity)
+    middle, _ = iterated_sqrt(root @ (wanted + identity) @ root)
+    return inverse @ middle @ inverse
