@@ -32,10 +32,8 @@ def test_the_presets_are_these():
         "saric2020-reconstruction",
         "smooth-reconstruction",
     )
-    trainings = (
-        *("adain-slim", "cin-samples", "dumoulin2017", "huang2017", "johnson2016", "ulyanov2016"),
-        "ulyanov2017",
-    )
+    papers = ("dumoulin2017", "huang2017", "johnson2016", "ulyanov2016", "ulyanov2017")
+    trainings = ("adain-slim", "cin-samples", *papers)
     assert preset_names("method") == methods
     assert preset_names("training") == trainings
     assert preset_names("network") == ("instant",)
@@ -210,3 +208,65 @@ def test_reconstructions_of_the_papers(name, backbone, optimizer, lr, steps, sta
 def test_the_default_needs_no_download(name):
     assert values(name).get("backbone.name", "vgg19-slim") == "vgg19-slim"
     assert "backbone.weights" not in values(name)
+
+
+def test_johnson_2016():
+    found = values("johnson2016")
+    assert found["network.name"] == "johnson"
+    assert (found["backbone.name"], found["backbone.weights"]) == ("vgg16", "vgg16-caffe")
+    assert weights("johnson2016", "style") == dict.fromkeys(("relu1_2", "relu2_2", "relu3_3", "relu4_3"), 1)
+    assert weights("johnson2016", "content") == {"relu3_3": 1}
+    assert (found["terms.content.weight"], found["terms.style.weight"]) == (1, 5)
+    # 1e-6 on squared differences of pixels in [0, 255]
+    assert found["terms.smoothness.weight"] == pytest.approx(1e-6 * 255**2, rel=1e-3)
+    assert (found["steps"], found["batch"], found["crop"], found["lr"]) == (40_000, 4, 256, 1e-3)
+    assert found["terms.style.loss.scale"] == "chw"
+
+
+def test_ulyanov_2016():
+    found = values("ulyanov2016")
+    assert (found["network.name"], found["network.task"]) == ("texture-net", "stylization")
+    assert weights("ulyanov2016", "style") == {f"relu{block}_1": 1 for block in range(1, 6)}
+    assert (found["terms.content.weight"], found["terms.style.weight"]) == (0.6, 1e3)
+    assert found["normalize_gradients"] is True
+    schedule = (
+        found["schedule.name"],
+        found["schedule.by"],
+        found["schedule.after"],
+        found["schedule.every"],
+    )
+    assert schedule == ("steps", 0.7, 1000, 200)
+    assert (found["steps"], found["lr"], found["batch"]) == (2000, 0.1, 4)
+
+
+def test_ulyanov_2017():
+    found = values("ulyanov2017")
+    assert (found["network.name"], found["network.norm"]) == ("johnson", "instance")
+    assert weights("ulyanov2017", "style") == {f"relu{block}_1": 1 for block in range(1, 5)}
+    assert (found["terms.content.weight"], found["terms.style.weight"]) == (1, 1)
+    assert (found["schedule.by"], found["schedule.every"]) == (0.8, 2000)
+    assert (found["steps"], found["lr"], found["batch"]) == (50_000, 1e-3, 1)
+
+
+def test_dumoulin_2017():
+    found = values("dumoulin2017")
+    assert (found["network.name"], found["backbone.name"]) == ("cin", "vgg16")
+    assert found["backbone.pooling"] == "average"
+    assert weights("dumoulin2017", "content") == {"relu3_3": 1}
+    assert weights("dumoulin2017", "style") == dict.fromkeys(("relu1_2", "relu2_2", "relu3_3", "relu4_3"), 1)
+    assert (found["terms.content.weight"], found["terms.style.weight"]) == (1, 1e-4)
+    assert found["terms.style.loss.scale"] == "hw"
+    assert (found["steps"], found["batch"], found["crop"], found["lr"]) == (40_000, 16, 256, 1e-3)
+
+
+def test_huang_2017():
+    found = values("huang2017")
+    assert (found["network.name"], found["network.layer"]) == ("adain", "relu4_1")
+    assert found["terms.content.of"] == "transfer"
+    assert weights("huang2017", "style") == {f"relu{block}_1": 1 for block in range(1, 5)}
+    assert (found["terms.content.weight"], found["terms.style.weight"]) == (1, 1e-2)
+    assert (found["terms.style.loss.name"], found["terms.style.loss.reduction"]) == ("mean_std", "sum")
+    assert (found["schedule.name"], found["schedule.decay"]) == ("inverse", 5e-5)
+    assert (found["short_edge"], found["crop"]) == (512, 256)
+    assert (found["steps"], found["batch"], found["lr"]) == (160_000, 8, 1e-4)
+    assert found["backbone.weights"] == found["network.backbone.weights"]
