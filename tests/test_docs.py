@@ -26,6 +26,7 @@ METHODS = sorted(f"docs/methods/{path.name}" for path in (DOCUMENTS / "docs" / "
 PAGES = [
     "README.md",
     "CONTRIBUTING.md",
+    "docs/reconstructions.md",
     "models/vgg19-slim/README.md",
     "docs/surveys.md",
     "docs/training.md",

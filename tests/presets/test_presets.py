@@ -3,6 +3,7 @@
 import pytest
 
 from velatura.core.errors import ConfigError
+from velatura.engine.deepdream import DeepDream
 from velatura.engine.one_pass import OnePass
 from velatura.engine.optimization import Optimization
 from velatura.engine.train import Training
@@ -11,15 +12,33 @@ from velatura.jobs.schema import build
 from velatura.jobs.stylize import stylization
 from velatura.presets import Preset, load_preset, preset_names
 
+SIZES = {
+    "guillaumin2017-reconstruction": 224,
+    "reconstruction": 256,
+    "saric2020-reconstruction": 256,
+    "smooth-reconstruction": 256,
+}
+
 
 def test_the_presets_are_these():
-    methods = ("bisht2023", "fast", "gatys2016", "saric2020")
+    methods = (
+        "bisht2023",
+        "fast",
+        "gatys2015-reconstruction",
+        "gatys2016",
+        "guillaumin2017-reconstruction",
+        "reconstruction",
+        "saric2020",
+        "saric2020-reconstruction",
+        "smooth-reconstruction",
+    )
     papers = ("dumoulin2017", "huang2017", "johnson2016", "ulyanov2016", "ulyanov2017")
     trainings = ("adain-slim", "cin-samples", *papers)
     assert preset_names("method") == methods
     assert preset_names("training") == trainings
     assert preset_names("network") == ("instant",)
-    assert preset_names() == tuple(sorted((*methods, *trainings, "instant")))
+    assert preset_names("dream") == ("mordvintsev2015",)
+    assert preset_names() == tuple(sorted((*methods, *trainings, "instant", "mordvintsev2015")))
 
 
 @pytest.mark.parametrize("name", preset_names("method"))
@@ -27,8 +46,9 @@ def test_every_method_builds(name):
     preset = load_preset(name)
     method = build(Optimization, preset.method)
     assert {term.of for term in method.terms.values()} >= {"content", "style"}
-    assert preset.size == 512
-    assert next(preset.rows())[:2] == ("size", 512)
+    size = SIZES.get(name, 512)
+    assert preset.size == size
+    assert next(preset.rows())[:2] == ("size", size)
 
 
 @pytest.mark.parametrize("name", preset_names("training"))
@@ -45,6 +65,14 @@ def test_every_network_builds(name):
     preset = load_preset(name)
     assert build(OnePass, preset.network).model in SHIPPED
     assert preset.size >= 512
+
+
+def test_the_dream_builds_with_the_notebooks_numbers():
+    dream = build(DeepDream, {**load_preset("mordvintsev2015").dream, "layer": "relu4_2"})
+    assert dream == DeepDream(layer="relu4_2")
+    assert (dream.steps, dream.step_size * 255) == (10, pytest.approx(1.5))
+    with pytest.raises(ConfigError, match="dreams of a picture: use it with 'velatura reconstruct deepdream"):
+        stylization("mordvintsev2015")
 
 
 @pytest.mark.parametrize("name", preset_names("training"))
@@ -159,9 +187,27 @@ def test_saric_2020():
     assert (found["optimizer.name"], found["pyramid.steps"]) == ("lbfgs", [500])
 
 
-def test_the_default_needs_no_download():
-    assert values("fast")["backbone.name"] == "vgg19-slim"
-    assert "backbone.weights" not in values("fast")
+@pytest.mark.parametrize(
+    ("name", "backbone", "optimizer", "lr", "steps", "start"),
+    [
+        ("saric2020-reconstruction", "resnet50", "adam", 0.05, 5000, "gaussian"),
+        ("guillaumin2017-reconstruction", "vgg16", "adam", 2.0 / 255, 1000, "uniform"),
+        ("gatys2015-reconstruction", "vgg19", "lbfgs", 1, 500, "uniform"),
+    ],
+)
+def test_reconstructions_of_the_papers(name, backbone, optimizer, lr, steps, start):
+    found = values(name)
+    assert found["backbone.name"] == backbone
+    assert (found["optimizer.name"], found["pyramid.steps"]) == (optimizer, [steps])
+    assert found["optimizer.lr"] == pytest.approx(lr, rel=1e-12)
+    assert found["initialization.name"] == start
+    assert found["pyramid.smallest"] == 0
+
+
+@pytest.mark.parametrize("name", ["fast", "reconstruction"])
+def test_the_default_needs_no_download(name):
+    assert values(name).get("backbone.name", "vgg19-slim") == "vgg19-slim"
+    assert "backbone.weights" not in values(name)
 
 
 def test_johnson_2016():
