@@ -1,4 +1,4 @@
-"""Writes the tables of settings in docs/methods, from the presets.
+"""Writes the tables of settings in the documents, from the presets.
 
     python docs/tables.py
 
@@ -16,7 +16,7 @@ from velatura.presets import load_preset
 
 __all__ = ["table_of", "with_tables"]
 
-_METHODS = Path(__file__).parent / "methods"
+_DOCUMENTS = Path(__file__).parent
 _PLACE = re.compile(r"(<!-- settings of ([\w-]+) -->\n).*?(<!-- end of settings -->)", re.DOTALL)
 
 
@@ -44,7 +44,7 @@ def with_tables(page: str) -> str:
 
 def main() -> None:
     """Rewrites the pages that have changed, and names them."""
-    for path in sorted(_METHODS.glob("*.md")):
+    for path in sorted(_DOCUMENTS.rglob("*.md")):
         page = path.read_text(encoding="utf-8")
         if with_tables(page) != page:
             path.write_text(with_tables(page), encoding="utf-8")

@@ -27,6 +27,8 @@ PAGES = [
     "README.md",
     "CONTRIBUTING.md",
     "docs/reconstructions.md",
+    "models/adain-slim/README.md",
+    "models/cin-samples/README.md",
     "models/vgg19-slim/README.md",
     "docs/surveys.md",
     "docs/training.md",
@@ -63,7 +65,7 @@ def whole_commands(name: str) -> list[str]:
 def tables() -> list[tuple[str, str, str]]:
     """Page, preset and body of every table of settings."""
     pattern = re.compile(r"<!-- settings of ([\w-]+) -->\n(.*?)<!-- end of settings -->", re.DOTALL)
-    return [(page, *found) for page in METHODS for found in pattern.findall(text_of(page))]
+    return [(page, *found) for page in PAGES for found in pattern.findall(text_of(page))]
 
 
 @pytest.fixture
