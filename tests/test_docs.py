@@ -16,6 +16,7 @@ PAGES = [
     "README.md",
     "CONTRIBUTING.md",
     "models/vgg19-slim/README.md",
+    "docs/reports.md",
     "docs/surveys.md",
     "benchmarks/README.md",
     "benchmarks/quality/README.md",
