@@ -27,7 +27,7 @@ from velatura.core.errors import (
 
 if TYPE_CHECKING:
     from velatura import backbones, initializations, losses, metrics, networks, optimizers
-    from velatura.api import apply, evaluate, load_image, load_model, save_image, stylize
+    from velatura.api import apply, evaluate, load_image, load_model, reconstruct, save_image, stylize
     from velatura.imaging import Picture
 
 __all__ = [
@@ -49,6 +49,7 @@ __all__ = [
     "metrics",
     "networks",
     "optimizers",
+    "reconstruct",
     "save_image",
     "stylize",
 ]
@@ -59,6 +60,7 @@ _HOMES = {
     "evaluate": "velatura.api",
     "load_image": "velatura.api",
     "load_model": "velatura.api",
+    "reconstruct": "velatura.api",
     "save_image": "velatura.api",
     "stylize": "velatura.api",
 }

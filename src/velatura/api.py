@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from velatura.core.errors import unknown_name
 from velatura.core.progress import OnProgress, never, silent
 from velatura.engine.one_pass import OnePass
 from velatura.engine.optimization import Checkpoints
 from velatura.imaging import Picture, PictureSource, read_picture, write_picture
+from velatura.jobs.dream import dream_picture, dreaming
 from velatura.jobs.judging import Evaluator, Networks, evaluation, network_named, without_absent
 from velatura.jobs.models import Model, load_model
 from velatura.jobs.one_pass import OWN_SIZE, with_styles
+from velatura.jobs.reconstruct import reconstruct_picture, reconstruction
 from velatura.jobs.result import Result
 from velatura.jobs.stylize import stylization, stylize_pictures
 
-__all__ = ["apply", "evaluate", "load_image", "load_model", "save_image", "stylize"]
+__all__ = ["apply", "evaluate", "load_image", "load_model", "reconstruct", "save_image", "stylize"]
 
 
 def stylize(
@@ -124,6 +127,63 @@ def apply(
     """
     settings = {"alpha": alpha, **({} if tile is None else {"tile": tile}), **options.pop("settings", {})}
     return stylize(content, style, model=model, settings=settings, **{"working_size": OWN_SIZE, **options})
+
+
+def reconstruct(
+    kind: Literal["content", "style", "deepdream"],
+    image: PictureSource,
+    *,
+    layer: str,
+    backbone: str | None = None,
+    weights: str | None = None,
+    preset: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    on_progress: OnProgress = silent,
+    cancelled: Callable[[], bool] = never,
+    **options: Any,
+) -> Result:
+    """Shows what a layer knows of a picture.
+
+    .. code-block:: python
+
+        velatura.reconstruct("content", "photo.jpg", layer="relu4_1").save("out.png")
+
+    Args:
+        kind: ``content`` and ``style`` start from noise and match the layer's features or their statistics;
+            ``deepdream`` starts from the picture and makes more of what the layer sees in it.
+        image: The picture, in any of the forms that :func:`stylize` takes.
+        layer: A layer of the backbone; for ``content`` and ``style`` also several, ``relu1_1+relu2_1``.
+        backbone: Architecture; None: the preset's.
+        weights: Its weights by name or file, or ``random``; None: the preset's.
+        preset: Named settings; None: ``reconstruction``, or ``mordvintsev2015`` for a dream.
+        settings: Changes by dotted path, such as ``{"optimizer.lr": 0.05}``; of a dream, ``{"octaves": 3}``.
+        on_progress: Called with a :class:`velatura.core.progress.Progress` after every step.
+        cancelled: Asked before every step; the best picture so far is returned.
+        **options: ``size``, ``seed``, ``device``, ``precision``, ``threads``.
+
+    Returns:
+        The picture with its history and its record.
+
+    Raises:
+        ImageError: The picture cannot be read, or holds values out of range.
+        ConfigError: A setting is unknown, out of range, or does not fit the others.
+        WeightsError: The weights are missing or broken, or end below the layer.
+    """
+    named = {"backbone.name": backbone, "backbone.weights": weights}
+    changes = {key: value for key, value in named.items() if value is not None} | dict(settings or {})
+    picture = Picture.of(image)
+    chosen = {} if preset is None else {"preset": preset}
+    if kind == "deepdream":
+        how = dreaming(layer, changes=changes, **chosen, **options)
+        return dream_picture(picture, how, on_progress=on_progress, cancelled=cancelled)
+    if kind not in ("content", "style"):
+        raise unknown_name("reconstruction", kind, ("content", "style", "deepdream"))
+    return reconstruct_picture(
+        picture,
+        reconstruction(kind, layer, changes=changes, **chosen, **options),
+        on_progress=on_progress,
+        cancelled=cancelled,
+    )
 
 
 def evaluate(

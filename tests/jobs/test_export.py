@@ -12,6 +12,7 @@ onnxruntime = pytest.importorskip("onnxruntime", reason="the extra 'export' is n
 pytest.importorskip("onnxscript", reason="the extra 'export' is not installed")
 
 
+@pytest.mark.timeout(900)  # Tracing takes 20 s on an idle core, and minutes beside others.
 @pytest.mark.parametrize("name", ["johnson", "cin", "adain-slim"])
 def test_a_graph_gives_the_same_picture_at_any_size(models, tmp_path, name):
     model = load_model(name)

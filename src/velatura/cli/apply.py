@@ -9,7 +9,7 @@ import typer
 
 from velatura.cli.batch import contents_of, output_for, run_batch
 from velatura.cli.help import App
-from velatura.cli.stylize import given, numbers
+from velatura.cli.options import given, numbers
 from velatura.core.errors import ConfigError
 from velatura.engine.one_pass import OnePass
 from velatura.imaging import WRITABLE

@@ -11,6 +11,7 @@ import typer
 
 from velatura.cli.batch import contents_of, output_for, run_batch
 from velatura.cli.help import App
+from velatura.cli.options import given, merged, numbers
 from velatura.cli.progress import cancelled_by_interrupt, progress_on_stderr
 from velatura.core.errors import ConfigError
 from velatura.engine.one_pass import OnePass
@@ -214,36 +215,6 @@ def stylize(
     if is_batch:
         return run_batch(jobs, quiet=quiet, model=network)
     return _run_one(jobs[0], quiet=quiet, model=network)
-
-
-def given(options: dict[str, Any]) -> dict[str, Any]:
-    """The options that were given."""
-    return {name: value for name, value in options.items() if value is not None}
-
-
-def merged(options: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
-    """Both, where none of them is in the other.
-
-    Raises:
-        ConfigError: ``--set`` sets what an option of its own sets too.
-    """
-    for path in options.keys() & settings.keys():
-        raise ConfigError(f"{path} is set twice, by --set and by an option of its own; leave one out")
-    return {**options, **settings}
-
-
-def numbers(name: str, text: str | None) -> list[float] | None:
-    """``0.7,0.3`` as numbers; None as None.
-
-    Raises:
-        ConfigError: A part is no number.
-    """
-    if text is None:
-        return None
-    try:
-        return [float(part) for part in text.split(",")]
-    except ValueError:
-        raise ConfigError(f"--{name}: expected numbers with commas between them, not {text!r}") from None
 
 
 def _run_one(job: StylizeJob, *, quiet: bool, model: Model | None) -> int:
