@@ -30,6 +30,7 @@ PAGES = [
     "models/adain-slim/README.md",
     "models/cin-samples/README.md",
     "models/vgg19-slim/README.md",
+    "docs/reports.md",
     "docs/surveys.md",
     "docs/training.md",
     "benchmarks/README.md",

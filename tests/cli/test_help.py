@@ -80,7 +80,8 @@ def test_the_help_of_stylize_is_grouped_and_has_units(velatura):
 
 
 @pytest.mark.parametrize(
-    "command", ["samples", "survey", "train", "distill", "weights", "presets", "backbones", "losses"]
+    "command",
+    ["samples", "survey", "report", "train", "distill", "weights", "presets", "backbones", "losses"],
 )
 def test_every_command_has_help(velatura, command):
     answer = velatura(command, "--help")

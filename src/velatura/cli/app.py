@@ -30,6 +30,7 @@ _COMMANDS = {
     "evaluate": ("velatura.cli.evaluate", "Pictures", "Judge pictures beside photograph and painting."),
     "reconstruct": ("velatura.cli.reconstruct", "Pictures", "Show what a layer knows of a picture."),
     "survey": ("velatura.cli.survey", "Pictures", "Ask people which of two pictures is better."),
+    "report": ("velatura.cli.report", "Pictures", "Make one page of a run, a training or a sweep."),
     "samples": ("velatura.cli.samples", "Pictures", "Draw the sample photographs and paintings."),
     "train": ("velatura.cli.train", "Networks", "Train a network that stylises in one pass."),
     "distill": ("velatura.cli.distill", "Networks", "Train the narrow backbone that Velatura ships."),

@@ -2,6 +2,7 @@
 
 from velatura.imaging.picture import Picture, PictureSource, WriteOptions
 from velatura.imaging.read import MAX_BYTES, MAX_PIXELS, READABLE, read_picture
+from velatura.imaging.texts import read_text
 from velatura.imaging.write import LOSSLESS, WRITABLE, check_target, write_picture
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     "WriteOptions",
     "check_target",
     "read_picture",
+    "read_text",
     "write_picture",
 ]

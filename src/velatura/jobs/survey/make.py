@@ -16,8 +16,9 @@ from velatura.core.errors import ConfigError
 from velatura.core.files import atomic_path, check_writable
 from velatura.imaging import Picture, read_picture
 from velatura.jobs.pictures import namesake, pictures_in
+from velatura.jobs.standalone import Embedded, embedded
 from velatura.jobs.survey.definition import Definition, Origin
-from velatura.jobs.survey.page import Comparison, Embedded, embedded, page
+from velatura.jobs.survey.page import Comparison, page
 from velatura.ops.resize import same_aspect
 
 __all__ = ["MadeSurvey", "SurveyJob", "run_make_survey"]
