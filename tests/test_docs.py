@@ -17,6 +17,7 @@ PAGES = [
     "CONTRIBUTING.md",
     "models/vgg19-slim/README.md",
     "docs/surveys.md",
+    "docs/sweeps.md",
     "benchmarks/README.md",
     "benchmarks/quality/README.md",
 ]

@@ -41,10 +41,12 @@ def spec(tmp_path):
 
 
 @pytest.fixture
-def sweeping(spec, tmp_path):
-    """Runs a sweep in this process; gives its result."""
+def sweeping(spec, tmp_path, monkeypatch):
+    """Runs a sweep in this process; gives its result. Plots, which take seconds, only where asked for."""
 
-    def run(text=SPEC, *, folder="results", reports=None, changes=None, **options):
+    def run(text=SPEC, *, folder="results", reports=None, changes=None, plots=False, **options):
+        if not plots:
+            monkeypatch.setattr("velatura.jobs.sweep.outputs.find_spec", lambda name: None)
         sweep = load_sweep(spec(text), changes=changes)
         job = SweepJob(sweep=sweep, folder=str(tmp_path / folder), jobs=options.pop("jobs", 1))
         return run_sweep(job, on_cell=(reports if reports is not None else []).append, **options)

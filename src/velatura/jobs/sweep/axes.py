@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from velatura.core.errors import ConfigError
 from velatura.jobs.sweep.grid import Axis, log_range, short
 from velatura.jobs.sweep.reading import At, Document
 
@@ -122,9 +121,9 @@ def _labels(document: Document, at: At, given: Any, usual: Sequence[str]) -> tup
         labels = [label if isinstance(label, str) else short(label) for label in given]
     else:
         raise document.error((*at, "labels"), f"expected a list of {len(usual)} labels, not {given!r}")
+    seen: set[str] = set()
     for label in labels:
-        if labels.count(label) > 1:
-            raise document.error(
-                at, ConfigError(f"two values are called {label!r}; leave one out, or label them")
-            )
+        if label in seen:
+            raise document.error(at, f"two values are called {label!r}; leave one out, or label them")
+        seen.add(label)
     return tuple(labels)

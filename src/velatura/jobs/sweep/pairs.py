@@ -83,9 +83,9 @@ def parse_pairs(
     """
     found = tuple(dict.fromkeys(_pairs(document, at, folder, contents, styles)))
     names = [pair.name for pair in found]
-    for name in names:
-        if names.count(name) > 1:
-            raise document.error(at, f"two pairs are called {name}; give files names of their own")
+    if len(set(names)) < len(names):
+        twice = next(name for number, name in enumerate(names) if name in names[:number])
+        raise document.error(at, f"two pairs are called {twice}; give files names of their own")
     return found
 
 
