@@ -4,7 +4,8 @@
 
 Prints the time of the whole over that of its cells divided by the processes, the part of the time that
 processes were busy, and how long the finished sweep takes to be looked through again. The measure: at most
-1.1, above 85 %, under 3 s. On a machine that other work shares, the first two hold roughly, the last does not.
+1.1, above 85 %, under 3 s. On a machine that other work shares, the first two hold roughly; the last does
+not.
 """
 
 from __future__ import annotations

@@ -35,17 +35,17 @@ def plot_metrics(sweep: Sweep, rows: Sequence[Row], path: Path) -> None:
         OutputError: The file cannot be written.
     """
     along = ([axis for axis in sweep.axes if axis.numbers is not None] or list(sweep.axes))[-1]
-    lines: dict[str, list[Row]] = {}
-    for row in rows:
-        lines.setdefault(_others(along, row), []).append(row)
+    lines = _lines(sweep, along, rows)
     names = list(sweep.evaluation.metrics)
     figure, panels = _panels(len(names))
     for name, axes in zip(names, panels, strict=True):
         for label, of_line in list(lines.items())[:_MOST_LINES]:
-            _draw_metric(axes, along, name, label, of_line)
+            is_line = along.numbers is not None and (sweep.combination == "crossed" or len(sweep.axes) == 1)
+            _draw_metric(axes, along, name, label, of_line, linestyle="-" if is_line else "")
         judged = sweep.evaluation.metrics[name].metric
         better = {"lower": "lower is better", "higher": "higher is better", "one": "1 is best"}
-        axes.set(title=name, xlabel=along.name, ylabel=f"({better[judged.direction]})")
+        cut = f" (the first {_MOST_LINES} of {len(lines)} lines)" if len(lines) > _MOST_LINES else ""
+        axes.set(title=f"{name}{cut}", xlabel=along.name, ylabel=f"({better[judged.direction]})")
         if along.numbers is not None and _spans_magnitudes(along.numbers):
             axes.set_xscale("log")
         elif along.numbers is None:
@@ -60,12 +60,24 @@ def _spans_magnitudes(numbers: Sequence[float]) -> bool:
     return min(numbers) > 0 and max(numbers) >= 10 * min(numbers)
 
 
+def _lines(sweep: Sweep, along: Axis, rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """The rows that belong together; one line, where axes are paired and each row is somewhere else."""
+    if sweep.combination == "paired":
+        return {"": list(rows)}
+    lines: dict[str, list[Row]] = {}
+    for row in rows:
+        lines.setdefault(_others(along, row), []).append(row)
+    return lines
+
+
 def _others(along: Axis, row: Row) -> str:
     others = [f"{name}={label}" for name, label in row.point.labels.items() if name != along.name]
     return ", ".join(others)
 
 
-def _draw_metric(axes: Any, along: Axis, metric: str, label: str, rows: Sequence[Row]) -> None:
+def _draw_metric(
+    axes: Any, along: Axis, metric: str, label: str, rows: Sequence[Row], *, linestyle: str
+) -> None:
     def place(row: Row) -> float:
         name = row.point.labels[along.name]
         return row.point.numbers.get(
@@ -76,9 +88,9 @@ def _draw_metric(axes: Any, along: Axis, metric: str, label: str, rows: Sequence
     means = [row.means[metric] for row in ordered]
     bars = [0.0 if math.isnan(mean.half_width) else mean.half_width for mean in means]
     places = [place(row) for row in ordered]
-    style = "-" if along.numbers is not None else ""
+    values = [mean.value for mean in means]
     axes.errorbar(
-        places, [mean.value for mean in means], yerr=bars, marker="o", linestyle=style, capsize=3, label=label
+        places, values, yerr=bars, marker="o", linestyle=linestyle, capsize=3, label=label or metric
     )
     published = [(place(row), value) for row in rows if (value := row.published_value(metric)) is not None]
     if published:

@@ -11,6 +11,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.synchronize import Event
 
+import torch
+
+from velatura.core.memory import keep_freed_memory
 from velatura.jobs.sweep.cells import Cell
 from velatura.jobs.sweep.store import Measured
 from velatura.jobs.sweep.worker import Worker, WorkerSettings
@@ -140,8 +143,7 @@ class _Pool:
 def _begin(settings: WorkerSettings, stop: Event) -> None:
     # Ctrl-C goes to the whole group of processes: the first of them tells the others when to end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    import torch
-
+    keep_freed_memory()
     torch.set_num_threads(1)
     _WORKERS[:] = [Worker(settings, stop.is_set)]
 
