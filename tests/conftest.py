@@ -34,3 +34,38 @@ def data_dir() -> Path:
     if not folder:
         pytest.skip("VELATURA_TEST_DATA is not set")
     return Path(folder).resolve()
+
+
+def _brighten(decoder: torch.nn.Sequential) -> None:
+    """Random weights of PyTorch's own draw fade from layer to layer, and the picture would be black."""
+    *inner, last = [part for part in decoder if isinstance(part, torch.nn.Conv2d)]
+    with torch.no_grad():
+        for convolution in inner:
+            convolution.weight *= 6**0.5
+        last.bias += 0.5
+
+
+@pytest.fixture
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of small networks with random weights, which can be had by name.
+
+    ``johnson`` has one style, ``cin`` has three, ``adain-slim`` takes any.
+    """
+    from velatura.core.config import to_mapping
+    from velatura.core.rng import generator
+    from velatura.networks import ModelRecord, networks, write_model
+
+    folder = tmp_path / "models"
+    names = {"johnson": ("waves",), "cin": ("waves", "mosaic", "hatching"), "adain-slim": ()}
+    for name, styles in names.items():
+        kind = name.partition("-")[0]
+        config = networks[kind](**({} if kind == "adain" else {"width": 4}))
+        network = config.build(num_styles=max(1, len(styles)), rng=generator(0, name))
+        if name == "adain-slim":
+            _brighten(network.decoder)
+        record = ModelRecord(
+            config=to_mapping(config), style_names=styles, style_sha256=("00" * 32,) * len(styles)
+        )
+        write_model(folder / f"{name}.safetensors", network, record)
+    monkeypatch.setenv("VELATURA_WEIGHTS", str(folder))
+    return folder

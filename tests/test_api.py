@@ -221,14 +221,17 @@ def test_the_public_namespace_is_exactly_what_is_listed():
         "VelaturaError",
         "WeightsError",
         "__version__",
+        "apply",
         "backbones",
         "evaluate",
         "initializations",
         "load_image",
+        "load_model",
         "losses",
         "metrics",
         "networks",
         "optimizers",
+        "reconstruct",
         "save_image",
         "stylize",
     }
@@ -267,3 +270,53 @@ def test_the_import_itself_needs_neither_torch_nor_numpy():
     loaded = set(run.stdout.split())
     assert "velatura" in loaded
     assert not loaded & {"torch", "numpy", "PIL", "safetensors", "pydantic", "typer", "rich", "tqdm"}
+
+
+def test_a_trained_network_by_name_and_loaded(models):
+    content = _tensor(PHOTO)
+    by_name = velatura.stylize(content, "mosaic", model="cin")
+    model = velatura.load_model("cin")
+    assert model.style_names == ("waves", "mosaic", "hatching")
+    loaded = velatura.stylize(content, ["mosaic"], model=model)
+    assert torch.equal(by_name.picture.pixels, loaded.picture.pixels)
+    with pytest.raises(
+        ConfigError, match=r"has styles of its own .*; name one of them in the place of Tensor"
+    ):
+        velatura.stylize(content, _tensor(PAINTING), model=model)
+    with pytest.raises(ConfigError, match="the preset 'fast' needs a style picture"):
+        velatura.stylize(content)
+
+
+def test_apply_keeps_the_size_of_the_photograph(models):
+    wide = torch.rand(3, 10, 1100)
+    assert velatura.apply("johnson", wide).picture.width == 1100
+    assert velatura.stylize(wide, model="johnson").picture.width == 1024
+    one = velatura.apply("adain-slim", _tensor(PHOTO), _tensor(PAINTING), alpha=0.5, size=32)
+    other = velatura.stylize(_tensor(PHOTO), _tensor(PAINTING), preset="instant", strength=0.5, size=32)
+    assert torch.equal(one.picture.pixels, other.picture.pixels)
+
+
+@pytest.mark.parametrize("kind", ["content", "style", "deepdream"])
+def test_reconstructed_from_any_form_of_picture(kind):
+    settings = {"steps": 1, "octaves": 1} if kind == "deepdream" else {"pyramid.steps": [2]}
+    options = {"layer": "relu1_1", "settings": settings, "size": 32, "precision": "float32", "threads": 1}
+    first, again = (
+        velatura.reconstruct(kind, image, **options) for image in (_as_array(PHOTO), _tensor(PHOTO))
+    )
+    assert (first.picture.width, first.picture.height) == (32, 24)
+    assert_close(first.picture.pixels, again.picture.pixels, rtol=0, atol=1e-4)
+    random = velatura.reconstruct(kind, _tensor(PHOTO), weights="random", backbone="vgg19-slim", **options)
+    assert not torch.equal(random.picture.pixels, first.picture.pixels)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        ("contnt", {}, "unknown reconstruction 'contnt'; did you mean 'content'"),
+        ("deepdream", {"preset": "fast"}, "preset 'fast' optimises a picture"),
+        ("content", {"settings": {"optimizer.lrr": 1}}, "did you mean 'lr'"),
+    ],
+)
+def test_a_wrong_reconstruction_is_refused(kind, options, message):
+    with pytest.raises(ConfigError, match=message):
+        velatura.reconstruct(kind, _tensor(PHOTO), layer="relu1_1", **options)

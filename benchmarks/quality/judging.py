@@ -12,8 +12,10 @@ from velatura.backbones import BackboneConfig
 from velatura.core.config import to_mapping
 from velatura.core.errors import VelaturaError
 from velatura.core.files import atomic_path, sha256_file
+from velatura.engine.one_pass import OnePass
 from velatura.imaging import Picture, read_picture, write_picture
 from velatura.jobs.judging import Evaluation, Evaluator, evaluation
+from velatura.jobs.models import find_model
 from velatura.jobs.stylize import Stylization, stylize_pictures
 from velatura.weights import resolve
 
@@ -105,6 +107,8 @@ def result_of(
 
 def _weights_of(how: Stylization) -> str | None:
     """Hash of what the network will be loaded with: it may be trained anew under the same name."""
+    if isinstance(how.method, OnePass):
+        return sha256_file(find_model(how.method.model))
     config = how.method.backbone
     if config.weights == "random":
         return None

@@ -27,7 +27,7 @@ from velatura.core.errors import (
 
 if TYPE_CHECKING:
     from velatura import backbones, initializations, losses, metrics, networks, optimizers
-    from velatura.api import evaluate, load_image, save_image, stylize
+    from velatura.api import apply, evaluate, load_image, load_model, reconstruct, save_image, stylize
     from velatura.imaging import Picture
 
 __all__ = [
@@ -39,22 +39,28 @@ __all__ = [
     "VelaturaError",
     "WeightsError",
     "__version__",
+    "apply",
     "backbones",
     "evaluate",
     "initializations",
     "load_image",
+    "load_model",
     "losses",
     "metrics",
     "networks",
     "optimizers",
+    "reconstruct",
     "save_image",
     "stylize",
 ]
 
 _HOMES = {
     "Picture": "velatura.imaging",
+    "apply": "velatura.api",
     "evaluate": "velatura.api",
     "load_image": "velatura.api",
+    "load_model": "velatura.api",
+    "reconstruct": "velatura.api",
     "save_image": "velatura.api",
     "stylize": "velatura.api",
 }

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from velatura.core.errors import unknown_name
 from velatura.core.progress import OnProgress, never, silent
+from velatura.engine.one_pass import OnePass
 from velatura.engine.optimization import Checkpoints
 from velatura.imaging import Picture, PictureSource, read_picture, write_picture
+from velatura.jobs.dream import dream_picture, dreaming
 from velatura.jobs.judging import Evaluator, Networks, evaluation, network_named, without_absent
+from velatura.jobs.models import Model, load_model
+from velatura.jobs.one_pass import OWN_SIZE, with_styles
+from velatura.jobs.reconstruct import reconstruct_picture, reconstruction
 from velatura.jobs.result import Result
 from velatura.jobs.stylize import stylization, stylize_pictures
 
-__all__ = ["evaluate", "load_image", "save_image", "stylize"]
+__all__ = ["apply", "evaluate", "load_image", "load_model", "reconstruct", "save_image", "stylize"]
 
 
 def stylize(
     content: PictureSource,
-    style: PictureSource | Sequence[PictureSource],
+    style: PictureSource | Sequence[PictureSource] | None = None,
     *,
-    preset: str = "fast",
+    preset: str | None = None,
+    model: str | Path | Model | None = None,
     settings: Mapping[str, Any] | None = None,
     start: PictureSource | None = None,
     checkpoint: str | Path | None = None,
@@ -38,8 +45,12 @@ def stylize(
     Args:
         content: The photograph: a path, a PIL image, an array ``(H, W, 3)`` (8 or 16 bits, or floats
             in [0, 1]), a tensor ``(3, H, W)`` in [0, 1], or a :class:`Picture`.
-        style: The painting in any of these forms, or a list or tuple of several to blend.
-        preset: Named settings; ``velatura.presets.preset_names()`` lists them.
+        style: The painting in any of these forms, or a list or tuple of several to blend. For a trained
+            network with styles of its own, their names, or None for a network of one.
+        preset: Named settings; ``velatura.presets.preset_names()`` lists them. None: ``fast``, or
+            ``instant`` with a model.
+        model: A trained network that does it in one pass: a name, a file, the folder of its run, or what
+            :func:`load_model` gave.
         settings: Changes to the preset by dotted path, such as ``{"optimizer.lr": 0.05}``.
         start: The picture to start from, in place of what the preset starts from.
         checkpoint: File that the run is saved to every ten seconds.
@@ -55,21 +66,121 @@ def stylize(
     Raises:
         ImageError: A picture cannot be read, or holds values out of range.
         ConfigError: A setting is unknown, out of range, or does not fit the others.
-        WeightsError: The backbone's weights are missing or broken.
+        WeightsError: The weights of backbone or network are missing or broken.
     """
     changes = dict(settings or {})
     if start is not None:
         changes.setdefault("initialization.name", "picture")
-    styles: Sequence[PictureSource] = style if isinstance(style, list | tuple) else [style]  # type: ignore[list-item]
+    named = model.path if isinstance(model, Model) else model
+    how = stylization(preset, model=None if named is None else str(named), changes=changes, **options)
+    styles: Sequence[Any] = style if isinstance(style, list | tuple) else [] if style is None else [style]
+    loaded = None
+    if isinstance(how.method, OnePass):
+        loaded = model if isinstance(model, Model) else load_model(how.method.model)
+        how, styles = with_styles(loaded, how, styles)
     return stylize_pictures(
         Picture.of(content),
         [Picture.of(one) for one in styles],
-        stylization(preset, changes=changes, **options),
+        how,
         start=None if start is None else Picture.of(start),
         checkpoints=Checkpoints(
             save_to=None if checkpoint is None else Path(checkpoint),
             resume_from=None if resume is None else Path(resume),
         ),
+        model=loaded,
+        on_progress=on_progress,
+        cancelled=cancelled,
+    )
+
+
+def apply(
+    model: str | Path | Model,
+    content: PictureSource,
+    style: PictureSource | Sequence[PictureSource] | None = None,
+    *,
+    alpha: float = 1.0,
+    tile: int | None = None,
+    **options: Any,
+) -> Result:
+    """Puts a photograph through a trained network, at the photograph's own size.
+
+    .. code-block:: python
+
+        model = velatura.load_model("adain-slim")
+        velatura.apply(model, "photo.jpg", "painting.jpg").save("out.png")
+
+    Args:
+        model: A name, a file, the folder of a run, or what :func:`load_model` gave.
+        content: The photograph, in any of the forms that :func:`stylize` takes.
+        style: As for :func:`stylize` with a model.
+        alpha: How much of the style, from 0 to 1.
+        tile: Longest edge that is computed at once, in pixels; None: as the free memory allows.
+        **options: Those of :func:`stylize`; ``size`` gives the picture another size.
+
+    Returns:
+        The picture with its record.
+
+    Raises:
+        ImageError: A picture cannot be read, or holds values out of range.
+        ConfigError: An unknown name, a value out of range, or styles that do not fit the network.
+        WeightsError: The model is missing or broken.
+    """
+    settings = {"alpha": alpha, **({} if tile is None else {"tile": tile}), **options.pop("settings", {})}
+    return stylize(content, style, model=model, settings=settings, **{"working_size": OWN_SIZE, **options})
+
+
+def reconstruct(
+    kind: Literal["content", "style", "deepdream"],
+    image: PictureSource,
+    *,
+    layer: str,
+    backbone: str | None = None,
+    weights: str | None = None,
+    preset: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    on_progress: OnProgress = silent,
+    cancelled: Callable[[], bool] = never,
+    **options: Any,
+) -> Result:
+    """Shows what a layer knows of a picture.
+
+    .. code-block:: python
+
+        velatura.reconstruct("content", "photo.jpg", layer="relu4_1").save("out.png")
+
+    Args:
+        kind: ``content`` and ``style`` start from noise and match the layer's features or their statistics;
+            ``deepdream`` starts from the picture and makes more of what the layer sees in it.
+        image: The picture, in any of the forms that :func:`stylize` takes.
+        layer: A layer of the backbone; for ``content`` and ``style`` also several, ``relu1_1+relu2_1``.
+        backbone: Architecture; None: the preset's.
+        weights: Its weights by name or file, or ``random``; None: the preset's.
+        preset: Named settings; None: ``reconstruction``, or ``mordvintsev2015`` for a dream.
+        settings: Changes by dotted path, such as ``{"optimizer.lr": 0.05}``; of a dream, ``{"octaves": 3}``.
+        on_progress: Called with a :class:`velatura.core.progress.Progress` after every step.
+        cancelled: Asked before every step; the best picture so far is returned.
+        **options: ``size``, ``seed``, ``device``, ``precision``, ``threads``.
+
+    Returns:
+        The picture with its history and its record.
+
+    Raises:
+        ImageError: The picture cannot be read, or holds values out of range.
+        ConfigError: A setting is unknown, out of range, or does not fit the others.
+        WeightsError: The weights are missing or broken, or end below the layer.
+    """
+    named = {"backbone.name": backbone, "backbone.weights": weights}
+    changes = {key: value for key, value in named.items() if value is not None} | dict(settings or {})
+    picture = Picture.of(image)
+    chosen = {} if preset is None else {"preset": preset}
+    if kind == "deepdream":
+        how = dreaming(layer, changes=changes, **chosen, **options)
+        return dream_picture(picture, how, on_progress=on_progress, cancelled=cancelled)
+    if kind not in ("content", "style"):
+        raise unknown_name("reconstruction", kind, ("content", "style", "deepdream"))
+    return reconstruct_picture(
+        picture,
+        reconstruction(kind, layer, changes=changes, **chosen, **options),
         on_progress=on_progress,
         cancelled=cancelled,
     )

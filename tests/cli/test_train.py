@@ -1,5 +1,6 @@
 """``velatura train``: what it says, what it refuses, and Ctrl-C."""
 
+import os
 import re
 import signal
 import subprocess
@@ -82,15 +83,20 @@ def test_a_name_that_nobody_knows(refused, words):
 
 def test_ctrl_c_leaves_a_model_and_a_run_to_go_on_with(velatura, words, tmp_path):
     process = subprocess.Popen(
-        [sys.executable, "-m", "velatura", *map(str, words), "--steps", "1000000", "--report-every", "1"],
+        [
+            *(sys.executable, "-m", "velatura", *map(str, words)),
+            *("--steps", "1000000", "--report-every", "1", "--workers", "1"),
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
     try:
         assert process.stderr.readline().startswith("step 0/1000000, held out: loss ")
         assert process.stderr.readline().startswith("step 1/1000000, loss ")
-        process.send_signal(signal.SIGINT)
+        # As a terminal does it: to the workers as well.
+        os.killpg(process.pid, signal.SIGINT)
         out, err = process.communicate(timeout=60)
     finally:
         process.kill()

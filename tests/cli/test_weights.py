@@ -58,13 +58,15 @@ def test_import_says_what_it_recognised(run, file):
     assert result.exit_code == 0
     said = dict(line.split("  ", 1) for line in result.stdout.splitlines())
     assert {key: value.strip() for key, value in said.items()} == {
+        "source": "net.safetensors, torchvision",
         "network": "vgg11",
         "widths": "2 2 2 2 2 2 2 2",
         "deepest layer": "relu5_2",
-        "preprocessing": "caffe",
+        "preprocessing": "caffe (by --preprocessing)",
         "padding": "zeros",
         "pooling": "max",
         "licence": "not stated",
+        "left out": "nothing",
         "kept as": str(cache_folder() / "my-net.safetensors"),
     }
 

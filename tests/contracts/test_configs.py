@@ -9,13 +9,14 @@ from pydantic import TypeAdapter
 
 from velatura.core.config import Setting, to_mapping
 from velatura.core.errors import ConfigError
+from velatura.engine.train.schedules import schedules
 from velatura.initializations import initializations
 from velatura.losses import losses
 from velatura.metrics import metrics
 from velatura.networks import networks
 from velatura.optimizers import optimizers
 
-REGISTRIES = (losses, optimizers, initializations, metrics, networks)
+REGISTRIES = (losses, optimizers, initializations, metrics, networks, schedules)
 PARTS = [
     pytest.param(registry, name, id=f"{registry.kind}-{name}") for registry in REGISTRIES for name in registry
 ]

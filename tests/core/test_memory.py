@@ -50,3 +50,26 @@ def test_another_c_library_is_left_alone(monkeypatch):
     monkeypatch.setattr(memory.sys, "platform", "linux")
     monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: types.SimpleNamespace())
     assert not memory.keep_freed_memory()
+
+
+def test_what_linux_says_is_available(monkeypatch, tmp_path):
+    meminfo = tmp_path / "meminfo"
+    meminfo.write_text("MemTotal: 900 kB\nMemAvailable: 500 kB\n")
+    monkeypatch.setattr(memory, "_MEMORY", meminfo)
+    monkeypatch.setattr(memory, "_GROUP", tmp_path)
+    assert memory.available_memory() == 500 * 1024
+    (tmp_path / "memory.current").write_text("4096\n")
+    (tmp_path / "memory.max").write_text("max\n")
+    assert memory.available_memory() == 500 * 1024
+    (tmp_path / "memory.max").write_text("10240\n")
+    assert memory.available_memory() == 6144
+    (tmp_path / "memory.max").write_text("1024\n")
+    assert memory.available_memory() == 0
+
+
+def test_a_system_that_does_not_tell_has_half_of_its_memory_or_4_gib(monkeypatch, tmp_path):
+    monkeypatch.setattr(memory, "_MEMORY", tmp_path / "none")
+    monkeypatch.setattr(memory.os, "sysconf", {"SC_PAGE_SIZE": 8, "SC_PHYS_PAGES": 100}.__getitem__)
+    assert memory.available_memory() == 400
+    monkeypatch.delattr(memory.os, "sysconf")
+    assert memory.available_memory() == 4 * 2**30

@@ -11,6 +11,7 @@ from velatura.engine import precision
 from velatura.engine.precision import (
     Precision,
     choose_device,
+    choose_network_precision,
     choose_precision,
     laid_out,
 )
@@ -190,3 +191,13 @@ def test_a_real_card_is_found():
     convolution = torch.nn.Conv2d(3, 2, 3).to(device)
     with choose_precision("auto", device, convolution).autocast(device):
         assert convolution(torch.rand(1, 3, 8, 8, device=device)).isfinite().all()
+
+
+def test_a_network_that_gives_pixels_computes_in_float32_unless_asked():
+    cpu = torch.device("cpu")
+    assert choose_network_precision("auto", cpu).dtype == torch.float32
+    assert choose_network_precision("bfloat16", cpu).name == "bfloat16"
+    assert choose_network_precision("float32", cpu).memory_format == torch.channels_last
+    with pytest.raises(ConfigError, match="'bfloat16' is not available on mps"):
+        choose_network_precision("bfloat16", torch.device("mps"))
+    assert choose_network_precision("auto", torch.device("mps")).memory_format == torch.contiguous_format

@@ -375,7 +375,7 @@ def test_a_preset_survives_the_trip_through_json(preset):
     assert build(Optimization, method) == how.method
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(
     preset=st.sampled_from(preset_names("method")),
     optimizer=st.sampled_from(sorted(optimizers)),

@@ -5,7 +5,9 @@ from torch.testing import assert_close
 from velatura.core.errors import ConfigError
 from velatura.core.rng import generator
 from velatura.networks import held_statistics
-from velatura.networks.multi_adain import MultiAdaIN, MultiAdaINConfig, _carried, _correlation, _transport
+from velatura.networks.bands import BandMatching
+from velatura.networks.multi_adain import MultiAdaIN, MultiAdaINConfig, _carried, _correlation
+from velatura.networks.transport import transport
 from velatura.ops.moments import covariance, raw_moments
 
 
@@ -27,7 +29,7 @@ def picture(seed: int, height: int = 48, width: int = 64) -> torch.Tensor:
 def test_the_transport_is_the_one_between_gaussians():
     # Of commuting covariances the map is the root of the quotient, by hand.
     own, wanted = torch.diag(torch.tensor([4.0, 1.0]))[None], torch.diag(torch.tensor([1.0, 9.0]))[None]
-    linear = _transport(own, wanted, floor=1e-6)
+    linear = transport(own, wanted, floor=1e-6)
     assert_close(linear[0], torch.diag(torch.tensor([0.5, 3.0])), rtol=1e-4, atol=1e-4)
 
 
@@ -74,6 +76,38 @@ def test_held_statistics_make_tiles_of_the_whole():
         tile = network(content[..., :192], style)
     assert_close(tile[..., :96], whole[..., :96], rtol=0, atol=1e-4)
     assert (network(content[..., :192], style)[..., :96] - whole[..., :96]).abs().max() > 1e-3
+
+
+def test_without_bands_the_colours_get_the_paintings_moments():
+    style = picture(1).square()
+    matching = BandMatching(0)
+    found = raw_moments(matching(picture(0), matching.encode(style)))
+    wanted = raw_moments(style)
+    assert_close(found[0], wanted[0], rtol=0, atol=1e-4)
+    assert_close(found[1], wanted[1], rtol=0, atol=2e-3)  # A thousandth is added to each variance.
+
+
+def test_the_bands_come_near_the_paintings_moments():
+    """Not to it: bands overlap, so that one changes a little what another holds."""
+    painting = picture(3, 64, 64) + 0.1 * torch.rand(1, 3, 64, 64)
+    matching = BandMatching(3)
+    blurred = picture(0, 64, 96) + 0.02 * torch.rand(1, 3, 64, 96)
+    wanted = matching.encode(painting)
+
+    def off(image):
+        found = matching.encode(image)
+        seconds = [key for key in wanted if key.endswith("second")]
+        return sum((found[key] - wanted[key]).norm() / wanted[key].norm() for key in seconds)
+
+    assert off(matching(blurred, wanted)) < 0.6 * off(blurred)
+
+
+def test_in_training_detail_is_the_decoders_own():
+    network, style = built(trained=True), built().encode(picture(1).square())
+    plain = built(trained=True, bands=0)
+    content = picture(0)
+    assert not torch.equal(network(content, style), network.train()(content, style))
+    assert network.train()(content, style).shape == plain(content, plain.encode(picture(1))).shape
 
 
 def test_every_style_parameter_steers_one_part():

@@ -3,6 +3,7 @@
 import pytest
 
 from velatura.core.errors import ConfigError
+from velatura.engine.deepdream import DeepDream
 from velatura.engine.one_pass import OnePass
 from velatura.engine.optimization import Optimization
 from velatura.engine.train import Training
@@ -11,14 +12,33 @@ from velatura.jobs.schema import build
 from velatura.jobs.stylize import stylization
 from velatura.presets import Preset, load_preset, preset_names
 
+SIZES = {
+    "guillaumin2017-reconstruction": 224,
+    "reconstruction": 256,
+    "saric2020-reconstruction": 256,
+    "smooth-reconstruction": 256,
+}
+
 
 def test_the_presets_are_these():
-    methods = ("bisht2023", "fast", "gatys2016", "saric2020")
-    trainings = ("dumoulin2017", "huang2017", "johnson2016", "ulyanov2016", "ulyanov2017")
+    methods = (
+        "bisht2023",
+        "fast",
+        "gatys2015-reconstruction",
+        "gatys2016",
+        "guillaumin2017-reconstruction",
+        "reconstruction",
+        "saric2020",
+        "saric2020-reconstruction",
+        "smooth-reconstruction",
+    )
+    papers = ("dumoulin2017", "huang2017", "johnson2016", "ulyanov2016", "ulyanov2017")
+    trainings = ("adain-slim", "cin-samples", *papers)
     assert preset_names("method") == methods
     assert preset_names("training") == trainings
     assert preset_names("network") == ("instant",)
-    assert preset_names() == tuple(sorted((*methods, *trainings, "instant")))
+    assert preset_names("dream") == ("mordvintsev2015",)
+    assert preset_names() == tuple(sorted((*methods, *trainings, "instant", "mordvintsev2015")))
 
 
 @pytest.mark.parametrize("name", preset_names("method"))
@@ -26,8 +46,9 @@ def test_every_method_builds(name):
     preset = load_preset(name)
     method = build(Optimization, preset.method)
     assert {term.of for term in method.terms.values()} >= {"content", "style"}
-    assert preset.size == 512
-    assert next(preset.rows())[:2] == ("size", 512)
+    size = SIZES.get(name, 512)
+    assert preset.size == size
+    assert next(preset.rows())[:2] == ("size", size)
 
 
 @pytest.mark.parametrize("name", preset_names("training"))
@@ -44,6 +65,14 @@ def test_every_network_builds(name):
     preset = load_preset(name)
     assert build(OnePass, preset.network).model in SHIPPED
     assert preset.size >= 512
+
+
+def test_the_dream_builds_with_the_notebooks_numbers():
+    dream = build(DeepDream, {**load_preset("mordvintsev2015").dream, "layer": "relu4_2"})
+    assert dream == DeepDream(layer="relu4_2")
+    assert (dream.steps, dream.step_size * 255) == (10, pytest.approx(1.5))
+    with pytest.raises(ConfigError, match="dreams of a picture: use it with 'velatura reconstruct deepdream"):
+        stylization("mordvintsev2015")
 
 
 @pytest.mark.parametrize("name", preset_names("training"))
@@ -158,6 +187,86 @@ def test_saric_2020():
     assert (found["optimizer.name"], found["pyramid.steps"]) == ("lbfgs", [500])
 
 
-def test_the_default_needs_no_download():
-    assert values("fast")["backbone.name"] == "vgg19-slim"
-    assert "backbone.weights" not in values("fast")
+@pytest.mark.parametrize(
+    ("name", "backbone", "optimizer", "lr", "steps", "start"),
+    [
+        ("saric2020-reconstruction", "resnet50", "adam", 0.05, 5000, "gaussian"),
+        ("guillaumin2017-reconstruction", "vgg16", "adam", 2.0 / 255, 1000, "uniform"),
+        ("gatys2015-reconstruction", "vgg19", "lbfgs", 1, 500, "uniform"),
+    ],
+)
+def test_reconstructions_of_the_papers(name, backbone, optimizer, lr, steps, start):
+    found = values(name)
+    assert found["backbone.name"] == backbone
+    assert (found["optimizer.name"], found["pyramid.steps"]) == (optimizer, [steps])
+    assert found["optimizer.lr"] == pytest.approx(lr, rel=1e-12)
+    assert found["initialization.name"] == start
+    assert found["pyramid.smallest"] == 0
+
+
+@pytest.mark.parametrize("name", ["fast", "reconstruction"])
+def test_the_default_needs_no_download(name):
+    assert values(name).get("backbone.name", "vgg19-slim") == "vgg19-slim"
+    assert "backbone.weights" not in values(name)
+
+
+def test_johnson_2016():
+    found = values("johnson2016")
+    assert found["network.name"] == "johnson"
+    assert (found["backbone.name"], found["backbone.weights"]) == ("vgg16", "vgg16-caffe")
+    assert weights("johnson2016", "style") == dict.fromkeys(("relu1_2", "relu2_2", "relu3_3", "relu4_3"), 1)
+    assert weights("johnson2016", "content") == {"relu3_3": 1}
+    assert (found["terms.content.weight"], found["terms.style.weight"]) == (1, 5)
+    # 1e-6 on squared differences of pixels in [0, 255]
+    assert found["terms.smoothness.weight"] == pytest.approx(1e-6 * 255**2, rel=1e-3)
+    assert (found["steps"], found["batch"], found["crop"], found["lr"]) == (40_000, 4, 256, 1e-3)
+    assert found["terms.style.loss.scale"] == "chw"
+
+
+def test_ulyanov_2016():
+    found = values("ulyanov2016")
+    assert (found["network.name"], found["network.task"]) == ("texture-net", "stylization")
+    assert weights("ulyanov2016", "style") == {f"relu{block}_1": 1 for block in range(1, 6)}
+    assert (found["terms.content.weight"], found["terms.style.weight"]) == (0.6, 1e3)
+    assert found["normalize_gradients"] is True
+    schedule = (
+        found["schedule.name"],
+        found["schedule.by"],
+        found["schedule.after"],
+        found["schedule.every"],
+    )
+    assert schedule == ("steps", 0.7, 1000, 200)
+    assert (found["steps"], found["lr"], found["batch"]) == (2000, 0.1, 4)
+
+
+def test_ulyanov_2017():
+    found = values("ulyanov2017")
+    assert (found["network.name"], found["network.norm"]) == ("johnson", "instance")
+    assert weights("ulyanov2017", "style") == {f"relu{block}_1": 1 for block in range(1, 5)}
+    assert (found["terms.content.weight"], found["terms.style.weight"]) == (1, 1)
+    assert (found["schedule.by"], found["schedule.every"]) == (0.8, 2000)
+    assert (found["steps"], found["lr"], found["batch"]) == (50_000, 1e-3, 1)
+
+
+def test_dumoulin_2017():
+    found = values("dumoulin2017")
+    assert (found["network.name"], found["backbone.name"]) == ("cin", "vgg16")
+    assert found["backbone.pooling"] == "average"
+    assert weights("dumoulin2017", "content") == {"relu3_3": 1}
+    assert weights("dumoulin2017", "style") == dict.fromkeys(("relu1_2", "relu2_2", "relu3_3", "relu4_3"), 1)
+    assert (found["terms.content.weight"], found["terms.style.weight"]) == (1, 1e-4)
+    assert found["terms.style.loss.scale"] == "hw"
+    assert (found["steps"], found["batch"], found["crop"], found["lr"]) == (40_000, 16, 256, 1e-3)
+
+
+def test_huang_2017():
+    found = values("huang2017")
+    assert (found["network.name"], found["network.layer"]) == ("adain", "relu4_1")
+    assert found["terms.content.of"] == "transfer"
+    assert weights("huang2017", "style") == {f"relu{block}_1": 1 for block in range(1, 5)}
+    assert (found["terms.content.weight"], found["terms.style.weight"]) == (1, 1e-2)
+    assert (found["terms.style.loss.name"], found["terms.style.loss.reduction"]) == ("mean_std", "sum")
+    assert (found["schedule.name"], found["schedule.decay"]) == ("inverse", 5e-5)
+    assert (found["short_edge"], found["crop"]) == (512, 256)
+    assert (found["steps"], found["batch"], found["lr"]) == (160_000, 8, 1e-4)
+    assert found["backbone.weights"] == found["network.backbone.weights"]

@@ -5,7 +5,8 @@ import pytest
 from velatura.core.errors import ConfigError
 from velatura.weights.catalogue import catalogue, entry_named, official_entry
 
-OFFICIAL = [name for name, entry in catalogue().items() if not entry.shipped]
+OFFICIAL = [name for name, entry in catalogue().items() if not entry.shipped and not entry.page]
+BY_HAND = {name: entry for name, entry in catalogue().items() if entry.page}
 
 # Numbers of the convolutions and normalisations, from the published counts without the classifiers:
 # VGG-19 has 143,667,240 numbers, of which 123,642,856 are in its three dense layers.
@@ -44,7 +45,7 @@ def test_kept_size_is_the_published_count_without_the_classifier(name, numbers):
 
 
 def test_no_two_files_share_a_hash():
-    hashes = [sha256 for entry in catalogue().values() for sha256 in entry.files.values()]
+    hashes = [sha256 for entry in catalogue().values() for sha256 in entry.files.values() if sha256]
     assert len(hashes) == len(set(hashes))
 
 
@@ -54,6 +55,21 @@ def test_a_published_file_is_known_by_its_hash_and_by_the_hash_of_its_older_form
     assert entry.name == "vgg11"
     assert official_entry("bbd30ac9" + 56 * "0") is entry
     assert official_entry(64 * "0") is None
+
+
+def test_robust_networks_are_named_by_their_page_and_are_no_other_file():
+    assert {name: entry.file for name, entry in BY_HAND.items()} == {
+        "resnet50-robust": "imagenet_l2_3_0.pt",
+        "resnet18-robust": "resnet18_l2_eps3.ckpt",
+        "resnet50-robust-transfer": "resnet50_l2_eps3.ckpt",
+        "vgg16_bn-robust": "vgg16_bn_l2_eps3.ckpt",
+    }
+    for entry in BY_HAND.values():
+        assert entry.page.startswith("https://")
+        assert (entry.url, entry.safetensors_url, entry.sha256) == ("", "", "")
+        assert (entry.licence, entry.preprocessing) == ("MIT", "torchvision")
+        # An empty hash is the beginning of every hash.
+        assert official_entry(64 * "0") is None
 
 
 def test_unknown_weights_are_answered_with_the_nearest():

@@ -130,7 +130,10 @@ def test_torchs_sequence_of_the_normalised_vgg():
     assert placement.padding == "reflect"
 
 
-@pytest.mark.parametrize("prefix", ["module.", "model.", "module.model.", "backbone."])
+@pytest.mark.parametrize(
+    "prefix",
+    ["module.", "model.", "module.model.", "backbone.", "_orig_mod.", "model.module.", "net.encoder."],
+)
 def test_prefixes_of_training_scripts_are_taken_off(published, kept, prefix):
     state = published("resnet18")
     placement = place({prefix + name: shape for name, shape in shapes_of(state).items()})
@@ -152,7 +155,33 @@ def test_a_robust_network_is_taken_from_beside_its_attacker(published, kept):
     placement = place(shapes)
     assert placement.keys == {f"module.model.{name}": name for name in kept(state)}
     assert placement.normaliser == ("module.normalizer.new_mean", "module.normalizer.new_std")
-    assert placement.inner
+    assert not placement.inner
+    copied = {name for name in shapes if name.startswith("module.attacker.")}
+    assert set(placement.left_out["the attacker's copy of the network"]) == copied
+    assert set(placement.left_out["classifier"]) == {"module.model.fc.weight", "module.model.fc.bias"}
+    counters = {name for name in shapes if name.startswith("module.model.") and "num_batches" in name}
+    assert set(placement.left_out["counters of the normalisations"]) == counters
+
+
+def test_a_wrapped_architecture_of_the_robustness_library_has_a_prefix_more(published, kept):
+    # Its models without a hook for latent features are wrapped once more: "module.model.model.features.0".
+    state = published("vgg16_bn")
+    shapes = {
+        f"module.{who}.model.{name}": shape
+        for who in ("model", "attacker.model")
+        for name, shape in shapes_of(state).items()
+    }
+    placement = place(shapes)
+    assert placement.keys == {f"module.model.model.{name}": name for name in kept(state)}
+    assert placement.normaliser is None
+
+
+def test_timms_head_is_a_classifier(published, kept):
+    state = kept(published("vgg11"))
+    head = {"pre_logits.fc1.weight": (4, 2, 7, 7), "pre_logits.fc1.bias": (4,), "head.fc.weight": (9, 4)}
+    placement = place(shapes_of(state) | head)
+    assert placement.keys == {name: name for name in state}
+    assert placement.left_out == {"classifier": tuple(head)}
 
 
 def test_a_resnet_with_its_normalisation_folded_in_keeps_its_biases(published, kept):

@@ -107,6 +107,7 @@ def test_heads_stand_beside_the_state(tmp_path):
         "preprocess.bias",
     }
     assert weights.preprocessing == "inner"
+    assert weights.convention_from == "its own input convolution"
 
 
 def test_a_normaliser_becomes_the_input_convolution(tmp_path):
@@ -124,6 +125,18 @@ def test_a_normaliser_becomes_the_input_convolution(tmp_path):
     )
     assert_close(seen, (image - mean[:, None, None]) / std[:, None, None])
     assert weights.preprocessing == "inner"
+    assert weights.convention_from == "its own normaliser"
+
+
+def test_imagenets_normaliser_is_torchvisions_preprocessing(tmp_path):
+    state = {f"module.model.{key}": value for key, value in conv().items()}
+    state["module.normalizer.new_mean"] = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
+    state["module.normalizer.new_std"] = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
+    torch.save({"model": state, "epoch": 90}, tmp_path / "robust.pt")
+    weights = load_weights(tmp_path / "robust.pt")
+    assert weights.preprocessing == "torchvision"
+    assert weights.state.keys() == conv().keys()
+    assert weights.left_out == {"epoch": ()}
 
 
 def test_numbers_without_a_word_on_the_input_ask_for_one(tmp_path):

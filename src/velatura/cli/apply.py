@@ -9,12 +9,12 @@ import typer
 
 from velatura.cli.batch import contents_of, output_for, run_batch
 from velatura.cli.help import App
-from velatura.cli.models import with_styles
-from velatura.cli.stylize import given, numbers
+from velatura.cli.options import given, numbers
 from velatura.core.errors import ConfigError
 from velatura.engine.one_pass import OnePass
 from velatura.imaging import WRITABLE
 from velatura.jobs.models import load_model
+from velatura.jobs.one_pass import OWN_SIZE, with_styles
 from velatura.jobs.saving import Saving
 from velatura.jobs.schema import build, help_of
 from velatura.jobs.stylize import Stylization, StylizeJob, stylization
@@ -22,9 +22,6 @@ from velatura.jobs.stylize import Stylization, StylizeJob, stylization
 __all__ = ["register"]
 
 _RESULT, _RUN, _FILES = "The picture", "The run", "Files"
-
-_OWN_SIZE = 2**16
-"""No photograph's longer edge is above this: a picture has its own size unless one is asked for."""
 
 
 def _option(config: type, field: str, metavar: str, *, panel: str, help: str = "") -> Any:  # noqa: A002
@@ -126,7 +123,7 @@ def apply(
     how = stylization(
         model=model,
         changes=given({"alpha": alpha, "tile": tile, "overlap": overlap}),
-        working_size=_OWN_SIZE,
+        working_size=OWN_SIZE,
         **given(
             {
                 "size": size,
@@ -138,7 +135,8 @@ def apply(
             }
         ),
     )
-    how, paintings, network = with_styles(how, styles or ())
+    network = load_model(model)
+    how, paintings = with_styles(network, how, styles or ())
     photos = [photo for content in contents for photo in contents_of(content)[0]]
     is_file = len(photos) == 1 and Path(output).suffix.lower() in WRITABLE and not Path(output).is_dir()
     jobs = [

@@ -11,10 +11,12 @@ import typer
 
 from velatura.cli.batch import contents_of, output_for, run_batch
 from velatura.cli.help import App
-from velatura.cli.models import with_styles
+from velatura.cli.options import given, merged, numbers
 from velatura.cli.progress import cancelled_by_interrupt, progress_on_stderr
 from velatura.core.errors import ConfigError
-from velatura.jobs.models import Model
+from velatura.engine.one_pass import OnePass
+from velatura.jobs.models import Model, load_model
+from velatura.jobs.one_pass import with_styles
 from velatura.jobs.saving import Saving
 from velatura.jobs.schema import build, help_of, parse_assignment
 from velatura.jobs.stylize import Stylization, StylizeJob, stylization
@@ -194,7 +196,10 @@ def stylize(
             }
         ),
     )
-    how, paintings, network = with_styles(how, styles or ())
+    paintings, network = tuple(styles or ()), None
+    if isinstance(how.method, OnePass):
+        network = load_model(how.method.model)
+        how, paintings = with_styles(network, how, paintings)
     photos, is_batch = contents_of(content)
     to_folder = is_batch or output.endswith(("/", os.sep)) or os.path.isdir(output)  # noqa: PTH112 - as in contents_of
     jobs = [
@@ -210,36 +215,6 @@ def stylize(
     if is_batch:
         return run_batch(jobs, quiet=quiet, model=network)
     return _run_one(jobs[0], quiet=quiet, model=network)
-
-
-def given(options: dict[str, Any]) -> dict[str, Any]:
-    """The options that were given."""
-    return {name: value for name, value in options.items() if value is not None}
-
-
-def merged(options: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
-    """Both, where none of them is in the other.
-
-    Raises:
-        ConfigError: ``--set`` sets what an option of its own sets too.
-    """
-    for path in options.keys() & settings.keys():
-        raise ConfigError(f"{path} is set twice, by --set and by an option of its own; leave one out")
-    return {**options, **settings}
-
-
-def numbers(name: str, text: str | None) -> list[float] | None:
-    """``0.7,0.3`` as numbers; None as None.
-
-    Raises:
-        ConfigError: A part is no number.
-    """
-    if text is None:
-        return None
-    try:
-        return [float(part) for part in text.split(",")]
-    except ValueError:
-        raise ConfigError(f"--{name}: expected numbers with commas between them, not {text!r}") from None
 
 
 def _run_one(job: StylizeJob, *, quiet: bool, model: Model | None) -> int:

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from velatura.cli.help import App
+from velatura.cli.options import given, merged
 from velatura.cli.progress import cancelled_by_interrupt
-from velatura.cli.stylize import given, merged
 from velatura.engine.train import Report, Training
 from velatura.jobs.schema import build, help_of, parse_assignment
 from velatura.jobs.train import TrainJob, run_train, training

@@ -37,7 +37,8 @@ def list_() -> None:
         entry, found = catalogue().get(name), find(name)
         kept = found.path.stat().st_size / 2**20 if found else entry.kept_mib if entry else 0.0
         moved = (entry.kept_mib if entry.safetensors_url else entry.file_mib) if entry else 0.0
-        state: str = found.place if found else "not here"
+        by_hand = entry is not None and bool(entry.page)
+        state: str = found.place if found else "not here, by hand" if by_hand else "not here"
         rows.append((name, _mib(moved), _mib(kept), entry.licence if entry else "", state))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     for name, moved_mib, kept_mib, licence, state in rows:
@@ -126,18 +127,26 @@ def _mib(size: float) -> str:
 
 def _description(weights: Weights) -> str:
     architecture = weights.architecture
+    by = weights.convention_from.replace("preprocessing=", "--preprocessing")
+    left_out = ", ".join(_counted(what, names) for what, names in weights.left_out.items())
     return "\n".join(
         (
+            f"source         {weights.metadata.get('velatura.source', weights.source)}, {weights.style}",
             f"network        {architecture}{'' if architecture.complete else ', not all of it'}",
             f"widths         {' '.join(map(str, architecture.widths))}",
             f"deepest layer  {architecture.deepest}",
-            f"preprocessing  {weights.preprocessing}",
+            f"preprocessing  {weights.preprocessing} (by {by})",
             f"padding        {weights.padding}",
             f"pooling        {weights.pooling}",
             f"licence        {weights.licence or 'not stated'}",
+            f"left out       {left_out or 'nothing'}",
             f"kept as        {weights.path}",
         )
     )
+
+
+def _counted(what: str, names: tuple[str, ...]) -> str:
+    return f"{what} ({len(names)})" if names else what
 
 
 class _Meter:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from velatura.core.errors import ConfigError, VelaturaError
 from velatura.core.files import atomic_path, check_writable
@@ -173,15 +174,22 @@ def _silenced() -> Iterator[None]:
 
 
 def _arguments(network: Network, size: tuple[int, int], style_size: tuple[int, int]) -> tuple[Tensor, ...]:
-    """A photograph of noise, and what the network takes for a style."""
+    """A photograph, and what the network takes for a style, both drawn."""
     rng = torch.Generator().manual_seed(sum(size))
-    content = torch.rand((1, 3, *size), generator=rng)
+    content = _drawn(size, rng)
     if network.styles == "one":
         return (content,)
     if network.styles == "any":
-        return content, torch.rand((1, 3, *style_size), generator=rng)
+        return content, _drawn(style_size, rng)
     weights = torch.rand((1, network.num_styles), generator=rng)
     return content, weights / weights.sum()
+
+
+def _drawn(size: tuple[int, int], rng: torch.Generator) -> Tensor:
+    """Clouds with a little grain, ``(1, 3, H, W)``: noise alone is no picture that anybody has."""
+    coarse = torch.rand((1, 3, 9, 9), generator=rng)
+    clouds = functional.interpolate(coarse, size, mode="bicubic", align_corners=False)
+    return (clouds + 0.1 * torch.rand((1, 3, *size), generator=rng)).clamp(0, 1)
 
 
 @torch.no_grad()

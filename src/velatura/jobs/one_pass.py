@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Final
 
 import torch
 
@@ -27,7 +29,41 @@ from velatura.jobs.stylization import (
 )
 from velatura.ops.threads import computing_threads
 
-__all__ = ["blend_for", "stylize_in_one_pass"]
+__all__ = ["OWN_SIZE", "blend_for", "stylize_in_one_pass", "with_styles"]
+
+OWN_SIZE: Final = 2**16
+"""A working size that no photograph's longer edge is above: the result is as large as the photograph."""
+
+
+def with_styles(model: Model, how: Stylization, styles: Sequence[Any]) -> tuple[Stylization, tuple[Any, ...]]:
+    """Takes styles for pictures or for names, as the network has it.
+
+    Args:
+        model: The network that ``how`` names.
+        how: Settings.
+        styles: Pictures for a network that takes any; else names of the network's own styles.
+
+    Returns:
+        The settings, with the names in them, and the pictures.
+
+    Raises:
+        ConfigError: The styles do not fit the network, or are in the settings too.
+    """
+    method = how.method
+    assert isinstance(method, OnePass)
+    pictures = tuple(styles) if model.styles == "any" else ()
+    names = () if model.styles == "any" else tuple(styles)
+    if names and method.styles:
+        raise ConfigError("the setting styles names styles too; leave one out")
+    if wrong := [name for name in names if not isinstance(name, str)]:
+        raise ConfigError(
+            f"{model.path.name} has styles of its own ({', '.join(model.style_names)}); name one of them "
+            f"in the place of {type(wrong[0]).__name__}"
+        )
+    if names:
+        how = replace(how, method=replace(method, styles=names))
+    blend_for(model, how, len(pictures))
+    return how, pictures
 
 
 def stylize_in_one_pass(

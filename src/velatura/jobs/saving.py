@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -31,7 +32,7 @@ class Saving:
     bits: Annotated[Literal[8, 16], Setting("Bits a channel; 16 for PNG and TIFF")] = 8
     icc: Annotated[Literal["srgb", "keep"], Setting("Colour profile: sRGB, or the photo's own")] = "srgb"
     record: Annotated[str | None, Setting("JSON file for the whole job, versions and hashes")] = None
-    history: Annotated[str | None, Setting("JSON file for the loss of every step")] = None
+    history: Annotated[str | None, Setting("JSON or CSV file for the loss of every step")] = None
     plot: Annotated[str | None, Setting("Picture file for a plot of the losses")] = None
     checkpoint: Annotated[str | None, Setting("File that the run is saved to while it runs")] = None
     checkpoint_every: Annotated[
@@ -192,7 +193,7 @@ class Writer:
                 case "record":
                     _write_json(path, record)
                 case "history":
-                    _write_json(path, [_without_nan(entry) for entry in result.history])
+                    _write_history(path, result.history)
                 case "plot":
                     plot_history(result.history, path)
         return notes
@@ -212,6 +213,19 @@ def _without_nan(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _without_nan(item) for key, item in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _write_history(path: Path, history: Sequence[Mapping[str, Any]]) -> None:
+    if path.suffix.lower() != ".csv":
+        return _write_json(path, [_without_nan(entry) for entry in history])
+    terms = list(history[0]["terms"]) if history else []
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(("scale", "step", "height", "width", "loss", *terms))
+        for entry in history:
+            values = (entry["loss"], *(entry["terms"][term] for term in terms))
+            rows.writerow((entry["scale"], entry["step"], *entry["size"], *map(repr, values)))
+    return None
 
 
 def _write_json(path: Path, content: Any) -> None:

@@ -40,6 +40,8 @@ __all__ = ["Stylization", "StylizeJob", "blend_weights", "run_stylize", "styliza
 
 _COMPUTED_IN = "precision computed in"
 
+_NO_STYLE = "the preset {preset!r} needs a style picture; name a painting at least"
+
 _OF_AN_OPTIMIZATION = ("history", "plot", "checkpoint", "resume", "save_every")
 
 
@@ -58,9 +60,7 @@ class StylizeJob:
     def __post_init__(self) -> None:
         if isinstance(self.stylization.method, Optimization):
             if not self.styles:
-                raise ConfigError(
-                    f"the preset {self.stylization.preset!r} needs a style picture; name a painting at least"
-                )
+                raise ConfigError(_NO_STYLE.format(preset=self.stylization.preset))
             return
         for name in _OF_AN_OPTIMIZATION:
             if getattr(self.saving, name) is not None:
@@ -137,6 +137,8 @@ def stylize_pictures(
         return stylize_in_one_pass(
             content, styles, how, method, model=model, on_progress=on_progress, cancelled=cancelled
         )
+    if not styles:
+        raise ConfigError(_NO_STYLE.format(preset=how.preset))
     return _optimize(
         content,
         styles,

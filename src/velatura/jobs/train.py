@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -103,7 +104,8 @@ def training(
 
     Args:
         name: A training preset, or a network, which stands for the preset of its paper.
-        changes: Dotted path to value, such as ``{"backbone.name": "vgg19-slim"}``.
+        changes: Dotted path to value, such as ``{"backbone.name": "vgg19-slim"}``. Another backbone comes
+            with its own weights unless others are named.
         start: Model to start from, whose network it is then.
 
     Raises:
@@ -114,10 +116,22 @@ def training(
     preset = _PAPERS.get(name, name)
     if preset not in preset_names():
         raise unknown_name("training preset or network", name, [*preset_names("training"), *_PAPERS])
-    settings = dict(load_preset(preset).training)
+    settings = _with_own_weights(load_preset(preset).training, changes or {})
     if start is not None:
         settings["network"] = _network_of(start, settings["network"]["name"], changes or {})
     return preset, build(Training, assign(Training, settings, changes or {}))
+
+
+def _with_own_weights(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A preset's settings; where a change names another backbone, without the weights of the preset's."""
+    kept = copy.deepcopy(dict(settings))
+    for path in ("backbone", "network.backbone"):
+        if f"{path}.name" in changes:
+            table = kept
+            for key in path.split("."):
+                table = table.get(key, {})
+            table.pop("weights", None)
+    return kept
 
 
 def _network_of(model: str, wanted: str, changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
 import torch
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Interval
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -17,16 +17,18 @@ from velatura.backbones.convolution import Convolution
 from velatura.core.config import Setting
 from velatura.core.errors import ConfigError
 from velatura.core.rng import drawing_from
+from velatura.networks.bands import BandMatching, doubled
 from velatura.networks.base import Network, NetworkConfig, Style, StyleCount, blend_styles, networks
 from velatura.networks.encoder import Encoder, padded_to_multiple
 from velatura.networks.statistics import ChannelMoments, ChannelStatistics
+from velatura.networks.transport import Moments, transport, transported
 from velatura.ops.moments import covariance
-from velatura.ops.sqrtm import iterated_sqrt
 
 __all__ = ["MultiAdaIN", "MultiAdaINConfig"]
 
 _COLOURS = "colours"
 _SLOPE = 0.1
+_COLOUR_FLOOR = 1e-3
 
 
 @networks.register("multi-adain")
@@ -56,6 +58,12 @@ class MultiAdaINConfig(NetworkConfig):
         float, Gt(0), Setting("Variance added in every direction", unit="of a channel's own")
     ] = 0.05
 
+    bands: Annotated[
+        int,
+        Interval(ge=0, le=6),
+        Setting("Bands of detail brought to the painting's in the end, once it is trained"),
+    ] = 3
+
     def __post_init__(self) -> None:
         if not len(self.layers) == len(self.widths) == len(self.blocks) or not self.layers:
             raise ConfigError(
@@ -82,7 +90,8 @@ class MultiAdaIN(Network):
     After each of its convolutions the channels are normalised, and scaled and shifted by what two linear
     layers make of the painting's means and deviations (Huang and Belongie 2017; Ghiasi et al. 2017). It ends
     at half of the resolution with four colours a position (Shi et al. 2016), added to the photograph in
-    the painting's colours, blurred: detail is painted, not kept.
+    the painting's colours, blurred: detail is painted, not kept. What it paints is weaker than the painting's
+    detail; outside of training, :class:`BandMatching` makes it as strong.
 
     What it knows of a style, by layer and for the colours themselves: ``LAYER.mean``, ``(B, C)``, and
     ``LAYER.second``, ``(B, C, C)``, raw moments, which mix linearly. ``alpha`` mixes them with the
@@ -124,6 +133,7 @@ class MultiAdaIN(Network):
         self.steering = nn.Sequential(
             nn.Linear(known, config.hidden), nn.ReLU(), nn.Linear(config.hidden, steered)
         )
+        self.bands = BandMatching(config.bands)
         self._start_small()
 
     @torch.no_grad()
@@ -140,7 +150,8 @@ class MultiAdaIN(Network):
         """Raw moments of the colours and of each layer of paintings ``(B, 3, h, w)``."""
         image = self.encoder.enlarged(style)
         measure = ChannelMoments()
-        return _entries({name: measure(maps) for name, maps in self._features(image).items()})
+        known = _entries({name: measure(maps) for name, maps in self._features(image).items()})
+        return known | self.bands.encode(image)
 
     def _features(self, image: Tensor) -> dict[str, Tensor]:
         return {_COLOURS: image, **self.encoder(image)}
@@ -152,14 +163,20 @@ class MultiAdaIN(Network):
         with torch.no_grad():
             features = self._features(whole)
             own = _entries({name: self.moments[_key(name)](maps) for name, maps in features.items()})
-            wanted = style if alpha == 1 else blend_styles([own, style], [1 - alpha, alpha])
+            if alpha == 1:
+                wanted = style
+            else:
+                wanted = blend_styles([own | self.bands.encode(whole), style], [1 - alpha, alpha])
             moved = {
                 name: _carried(maps, _of(own, name), _of(wanted, name), floor=self.floor)
                 for name, maps in features.items()
                 if name != _COLOURS
             }
-            colours = _recoloured(whole, _of(own, _COLOURS), _of(wanted, _COLOURS))
+            own_colours, colours_wanted = _of(own, _COLOURS), _of(wanted, _COLOURS)
+            colours = transported(whole, own_colours, colours_wanted, floor=_COLOUR_FLOOR).clamp(0, 1)
         painted = self._decoded(moved, colours, self.steering(self._known(wanted)))
+        if not self.training:
+            painted = self.bands(painted, wanted)
         return painted[..., : content.shape[2], : content.shape[3]]
 
     def _known(self, style: Style) -> Tensor:
@@ -183,13 +200,13 @@ class MultiAdaIN(Network):
             if depth == 0:
                 layer = torch.cat([layer, functional.pixel_unshuffle(colours, 2)], dim=1)
             entering = self.entries[depth](layer)
-            maps = entering if maps is None else entering + _doubled(self.rises[depth](maps))
+            maps = entering if maps is None else entering + doubled(self.rises[depth](maps))
             stage = self.stages[depth]
             assert isinstance(stage, _Stage)
             maps = stage(maps, steering[:, start : start + stage.steered])
             start += stage.steered
         assert maps is not None
-        return _doubled(functional.avg_pool2d(colours, 2)) + functional.pixel_shuffle(self.exit(maps), 2)
+        return doubled(functional.avg_pool2d(colours, 2)) + functional.pixel_shuffle(self.exit(maps), 2)
 
 
 class _Stage(nn.Module):
@@ -225,11 +242,6 @@ class _Steered(nn.Module):
         return maps + out
 
 
-def _doubled(maps: Tensor) -> Tensor:
-    # Bilinear: enlarged by repetition, the deepest maps show as rectangles in flat parts of the picture.
-    return functional.interpolate(maps, scale_factor=2.0, mode="bilinear", align_corners=False)
-
-
 def _key(layer: str) -> str:
     return layer.replace(".", "_")  # A module's name may have no dot.
 
@@ -242,7 +254,7 @@ def _entries(moments: Mapping[str, tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
     }
 
 
-def _of(style: Style, name: str) -> tuple[Tensor, Tensor]:
+def _of(style: Style, name: str) -> Moments:
     return style[f"{name}.mean"], style[f"{name}.second"]
 
 
@@ -252,32 +264,16 @@ def _deviation(mean: Tensor, second: Tensor) -> Tensor:
     return ((square - mean.square()).clamp_min(0) + 1e-2 * square + 1e-5).sqrt()
 
 
-def _carried(
-    maps: Tensor, own: tuple[Tensor, Tensor], wanted: tuple[Tensor, Tensor], *, floor: float
-) -> Tensor:
+def _carried(maps: Tensor, own: Moments, wanted: Moments, *, floor: float) -> Tensor:
     """Features of mean 0 and deviation 1, with the correlations wanted."""
     spread = _deviation(*own)  # (B, C)
-    linear = _transport(_correlation(*own), _correlation(*wanted), floor=floor)
+    linear = transport(_correlation(*own), _correlation(*wanted), floor=floor)
     flat = maps.flatten(2)
     matrix = linear / spread[:, None, :]
     moved = torch.baddbmm(-(matrix @ own[0][:, :, None]), matrix, flat)
     return moved.view_as(maps).to(maps)
 
 
-def _recoloured(image: Tensor, own: tuple[Tensor, Tensor], wanted: tuple[Tensor, Tensor]) -> Tensor:
-    linear = _transport(covariance(*own), covariance(*wanted), floor=1e-3)
-    moved = torch.baddbmm(wanted[0][:, :, None] - linear @ own[0][:, :, None], linear, image.flatten(2))
-    return moved.view_as(image).clamp(0, 1)
-
-
 def _correlation(mean: Tensor, second: Tensor) -> Tensor:
     spread = _deviation(mean, second)
     return covariance(mean, second) / (spread[:, :, None] * spread[:, None, :])
-
-
-def _transport(own: Tensor, wanted: Tensor, *, floor: float) -> Tensor:
-    """The linear map of least movement from one covariance ``(B, C, C)`` to the other."""
-    identity = floor * torch.eye(own.shape[1], dtype=own.dtype, device=own.device)
-    root, inverse = iterated_sqrt(own + identity)
-    middle, _ = iterated_sqrt(root @ (wanted + identity) @ root)
-    return inverse @ middle @ inverse

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from velatura.core.progress import OnProgress, never, silent
+from velatura.jobs.dream import DreamJob, run_dream
 from velatura.jobs.models import Model
+from velatura.jobs.reconstruct import ReconstructJob, run_reconstruct
 from velatura.jobs.result import Result
 from velatura.jobs.stylize import StylizeJob, run_stylize
 
@@ -13,7 +15,7 @@ __all__ = ["run"]
 
 
 def run(
-    job: StylizeJob,
+    job: StylizeJob | ReconstructJob | DreamJob,
     *,
     model: Model | None = None,
     on_progress: OnProgress = silent,
@@ -30,4 +32,10 @@ def run(
     Raises:
         VelaturaError: The job cannot be done; the subclass says whose fault it is.
     """
-    return run_stylize(job, model=model, on_progress=on_progress, cancelled=cancelled)
+    match job:
+        case StylizeJob():
+            return run_stylize(job, model=model, on_progress=on_progress, cancelled=cancelled)
+        case ReconstructJob():
+            return run_reconstruct(job, on_progress=on_progress, cancelled=cancelled)
+        case DreamJob():
+            return run_dream(job, on_progress=on_progress, cancelled=cancelled)

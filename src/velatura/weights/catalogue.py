@@ -27,8 +27,10 @@ class CatalogueEntry:
         preprocessing: The input it was trained on; None where the file itself says so.
         padding: The padding it was trained with; None where the file itself says so.
         pooling: The pooling it was trained with; None where the file itself says so.
-        files: Published file names, the current one first, each with the beginning of its SHA-256.
-        url: Where the current file is published.
+        files: Published file names, the current one first, each with the beginning of its SHA-256; empty
+            where nobody has stated it.
+        url: Where the current file is published; empty where it must be fetched by hand.
+        page: The page that links to such a file, in the place of ``url``.
         safetensors_url: Where the same tensors can be fetched by ranges; empty if nowhere.
         tensors_sha256: Hash of the tensors fetched from there; empty if nobody has compared them.
         file_mib: Size of the published file, MiB.
@@ -44,6 +46,7 @@ class CatalogueEntry:
     pooling: Pooling | None = None
     files: Mapping[str, str] = field(default_factory=dict)
     url: str = ""
+    page: str = ""
     safetensors_url: str = ""
     tensors_sha256: str = ""
     file_mib: float = 0.0
@@ -61,7 +64,7 @@ class CatalogueEntry:
 
     @property
     def sha256(self) -> str:
-        """The first digits of the published file's SHA-256; empty for what ships."""
+        """The first digits of the published file's SHA-256; empty for what ships, or where none is known."""
         return self.files.get(self.file, "")
 
 
@@ -90,6 +93,6 @@ def official_entry(sha256: str) -> CatalogueEntry | None:
         sha256: A file's whole hash, 64 hexadecimal digits.
     """
     for entry in catalogue().values():
-        if any(sha256.startswith(beginning) for beginning in entry.files.values()):
+        if any(beginning and sha256.startswith(beginning) for beginning in entry.files.values()):
             return entry
     return None

@@ -67,10 +67,15 @@ def fetch(
 
     Raises:
         WeightsError: No source delivers, a hash is wrong, the folder cannot be written, or the weights
-            ship with the package.
+            ship with the package, or have no hash to be checked by.
     """
     if entry.shipped:
         raise WeightsError(f"{entry.name} ships with Velatura; there is nothing to fetch")
+    if entry.page and not os.environ.get("VELATURA_MIRROR"):
+        raise WeightsError(
+            f"{entry.name} cannot be fetched, its publisher gives no hash to check it by; "
+            f"{by_hand(entry, folder or cache_folder())}"
+        )
     folder = folder or cache_folder()
     target = folder / entry.slim_file
     note = on_note or _say_nothing

@@ -23,6 +23,9 @@ _CLASSIFIER: Final = re.compile(r"(classifier|fc|head|linear|pre_logits)\..+")
 _COUNTER: Final = re.compile(r".+\.num_batches_tracked")
 _ADVERSARY: Final = re.compile(r"(attacker|normalizer)\..+")
 
+_PREFIXES: Final = ("module.", "_orig_mod.", "model.", "net.", "network.", "backbone.", "encoder.")
+"""What wrappers put before every name: DataParallel, torch.compile, and training scripts."""
+
 _NAMED: Final = re.compile(r"conv([1-5])_?([1-4])(_aux)?\.(weight|bias)")
 _INNER: Final = re.compile(r"(?:preprocess|conv0)\.(weight|bias)")
 _NUMBERED: Final = re.compile(r"(\d+)\.(weight|bias)")
@@ -45,6 +48,7 @@ class Placement:
         keys: The file's name of each tensor to keep, and its torchvision key.
         heads: The file's names of weight and bias of each 1x1 head, by the layer that it reads.
         normaliser: The file's names of a mean and a standard deviation per channel, where it holds them.
+        left_out: What has no use here, in words, with the file's names of its tensors.
         padding: What such files were trained with.
     """
 
@@ -52,18 +56,20 @@ class Placement:
     keys: Mapping[str, str]
     heads: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     normaliser: tuple[str, str] | None = None
+    left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     padding: Padding = "zeros"
 
     @property
     def inner(self) -> bool:
-        """Whether the file has its own input convolution or normaliser."""
-        return self.normaliser is not None or "preprocess.weight" in self.keys.values()
+        """Whether the file has its own input convolution."""
+        return "preprocess.weight" in self.keys.values()
 
 
 def place(shapes: Mapping[str, Shape]) -> Placement:
     """Recognises a file by the names and shapes of its tensors.
 
-    Classifiers and counters are left out. Everything else must have a place.
+    Classifiers, counters and an attacker's copy of the network are left out. Everything else must have a
+    place.
 
     Args:
         shapes: Shape of each tensor under the file's own name.
@@ -71,7 +77,7 @@ def place(shapes: Mapping[str, Shape]) -> Placement:
     Raises:
         WeightsError: The file is of no known kind, or holds tensors without a place, which are named.
     """
-    bare, normaliser = _unwrapped(shapes)
+    bare, normaliser, attacker = _unwrapped(shapes)
     candidates = [name for name in bare if not _CLASSIFIER.fullmatch(name) and not _COUNTER.fullmatch(name)]
     style, keys = _keys(candidates, {name: shapes[bare[name]] for name in candidates})
     unplaced = [name for name in candidates if name not in keys]
@@ -87,24 +93,45 @@ def place(shapes: Mapping[str, Shape]) -> Placement:
         keys=kept,
         heads=_paired(heads),
         normaliser=normaliser,
+        left_out=_left_out(bare, attacker),
         # The networks with an inner convolution come from Gatys et al. by way of Torch, which reflects.
         padding="reflect" if style != "torchvision" and "preprocess.weight" in own_shapes else "zeros",
     )
 
 
-def _unwrapped(names: Iterable[str]) -> tuple[dict[str, str], tuple[str, str] | None]:
-    """The file's names by their bare form, without the prefixes that training scripts leave."""
-    bare = {name: name for name in names}
-    for prefix in ("module.", "model.", "backbone."):
-        if bare and all(name.startswith(prefix) for name in bare):
-            bare = {name.removeprefix(prefix): whole for name, whole in bare.items()}
-    if "normalizer.new_mean" not in bare or "normalizer.new_std" not in bare:
-        return bare, None
+def _unwrapped(
+    names: Iterable[str],
+) -> tuple[dict[str, str], tuple[str, str] | None, tuple[str, ...]]:
+    """The file's names by their bare form, its normaliser, and the names of its attacker's copy."""
+    bare = _without_prefixes({name: name for name in names})
+    attacker = tuple(whole for name, whole in bare.items() if _ADVERSARY.fullmatch(name))
+    if not attacker:
+        return bare, None, ()
     # The "robustness" library keeps the network beside its attacker's copy and a normaliser.
-    network = {
-        name.removeprefix("model."): whole for name, whole in bare.items() if not _ADVERSARY.fullmatch(name)
+    normaliser = (bare.get("normalizer.new_mean"), bare.get("normalizer.new_std"))
+    network = {name: whole for name, whole in bare.items() if not _ADVERSARY.fullmatch(name)}
+    mean, std = normaliser
+    return (
+        _without_prefixes(network),
+        None if mean is None or std is None else (mean, std),
+        tuple(name for name in attacker if name not in normaliser),
+    )
+
+
+def _without_prefixes(bare: Mapping[str, str]) -> dict[str, str]:
+    found = dict(bare)
+    while prefix := next((one for one in _PREFIXES if found and all(n.startswith(one) for n in found)), None):
+        found = {name.removeprefix(prefix): whole for name, whole in found.items()}
+    return found
+
+
+def _left_out(bare: Mapping[str, str], attacker: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    groups = {
+        "classifier": tuple(whole for name, whole in bare.items() if _CLASSIFIER.fullmatch(name)),
+        "counters of the normalisations": tuple(n for name, n in bare.items() if _COUNTER.fullmatch(name)),
+        "the attacker's copy of the network": attacker,
     }
-    return network, (bare["normalizer.new_mean"], bare["normalizer.new_std"])
+    return {what: names for what, names in groups.items() if names}
 
 
 def _keys(names: list[str], shapes: Mapping[str, Shape]) -> tuple[str, dict[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from typing import Final
 
 from velatura.core.errors import ConfigError, WeightsError
@@ -22,6 +23,8 @@ def import_weights(
     path: str | os.PathLike[str], name: str, *, preprocessing: Preprocessing | None = None
 ) -> Weights:
     """Reads a weights file, keeps what is needed of it as ``NAME.safetensors``, and returns that.
+
+    What is returned also says what kind of file it was, and what of it was left out.
 
     Args:
         path: A file that ``load_weights`` reads.
@@ -44,7 +47,12 @@ def import_weights(
     target = cache_folder() / f"{name}.safetensors"
     origin = {"velatura.source": weights.source, "velatura.source_sha256": weights.sha256}
     write_slim(weights, target, metadata=origin)
-    return load_weights(target)
+    return replace(
+        load_weights(target),
+        style=weights.style,
+        convention_from=weights.convention_from,
+        left_out={**weights.left_out, **({"heads": tuple(weights.heads)} if weights.heads else {})},
+    )
 
 
 def _check_fits(weights: Weights, name: str, architecture: str, preprocessing: Preprocessing | None) -> None:

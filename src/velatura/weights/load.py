@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import pickle
 import stat
-import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -29,6 +27,7 @@ from velatura.weights.conventions import (
     preprocessing_in,
 )
 from velatura.weights.formats import Placement, place
+from velatura.weights.pickles import ARCHIVE, PICKLE, read_pickle
 
 __all__ = ["FORMAT_VERSION", "MAX_FILE_BYTES", "Weights", "load_weights"]
 
@@ -40,9 +39,8 @@ MAX_FILE_BYTES: Final = 2 * 2**30
 
 _MAX_KEPT_BYTES: Final = 2**30
 
-_ARCHIVE: Final = b"PK\x03\x04"
-_PICKLE: Final = b"\x80\x02"
-"""Protocol 2 opens every pickle that torch has written before it wrote archives."""
+_IMAGENET: Final = (0.485, 0.456, 0.406, 0.229, 0.224, 0.225)
+"""Mean and standard deviation that torchvision's networks are trained with."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -61,6 +59,9 @@ class Weights:
         sha256: Hash of the whole file.
         licence: As far as the file or the catalogue says.
         metadata: Every string that the file carries.
+        style: What kind of file it was, in words.
+        convention_from: Who says the preprocessing, in words.
+        left_out: What of the file was not read, in words, with the names of the tensors.
     """
 
     state: Mapping[str, Tensor]
@@ -73,6 +74,9 @@ class Weights:
     sha256: str = ""
     licence: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
+    style: str = ""
+    convention_from: str = ""
+    left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def architecture(self) -> Architecture:
@@ -107,8 +111,9 @@ def load_weights(path: str | os.PathLike[str], *, preprocessing: Preprocessing |
         _check_file(path)
         sha256 = sha256_file(path)
         official = _official(path, sha256)
-        tensors, metadata = _read(path)
-        return _weights(path, sha256, official, tensors, metadata, preprocessing)
+        tensors, metadata, beside = _read(path)
+        weights = _weights(path, sha256, official, tensors, metadata, preprocessing)
+        return replace(weights, left_out={**weights.left_out, **dict.fromkeys(beside, ())})
     except OSError as error:
         raise WeightsError(f"cannot read weights {path}: {error.strerror or error}") from error
     except WeightsError as error:
@@ -131,11 +136,12 @@ def _weights(
     placement = place({name: tuple(tensor.shape) for name, tensor in tensors.items()})
     _check_size(tensors, placement)
     state = {key: _float32(name, tensors[name]) for name, key in placement.keys.items()}
-    if placement.normaliser:
-        state |= _input_convolution(*(_float32(name, tensors[name]) for name in placement.normaliser))
+    own = _normaliser(tensors, placement)
+    state |= own or {}
+    said = _said(metadata, placement, own, official, preprocessing)
     return Weights(
         state=state,
-        preprocessing=_preprocessing(metadata, placement, official, preprocessing),
+        preprocessing=_agreed(said, has_convolution="preprocess.weight" in state),
         padding=padding_in(metadata) or (official and official.padding) or placement.padding,
         pooling=pooling_in(metadata) or (official and official.pooling) or "max",
         heads={
@@ -149,6 +155,9 @@ def _weights(
         or metadata.get("licence")
         or (official.licence if official else ""),
         metadata=metadata,
+        style=placement.style,
+        convention_from=" and ".join(said),
+        left_out=placement.left_out,
     )
 
 
@@ -174,13 +183,14 @@ def _official(path: Path, sha256: str) -> CatalogueEntry | None:
     return official_entry(sha256)
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors and metadata of a file, whose first bytes tell its kind."""
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str], tuple[str, ...]]:
+    """Tensors and metadata of a file, whose first bytes tell its kind, and what else it holds."""
     with path.open("rb") as file:
-        opening = file.read(len(_ARCHIVE))
-    if opening == _ARCHIVE or opening.startswith(_PICKLE):
-        return _read_pickle(path, archive=opening == _ARCHIVE), {}
-    return _read_safetensors(path)
+        opening = file.read(len(ARCHIVE))
+    if opening == ARCHIVE or opening.startswith(PICKLE):
+        tensors, beside = read_pickle(path, max_bytes=MAX_FILE_BYTES)
+        return tensors, {}, beside
+    return *_read_safetensors(path), ()
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -191,44 +201,6 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise WeightsError(
             f"damaged or no weights file: {_one_line(error)}; fetch or copy it again"
         ) from error
-
-
-def _read_pickle(path: Path, *, archive: bool) -> dict[str, Tensor]:
-    try:
-        if archive:
-            _check_archive(path)
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=archive)
-    except WeightsError:
-        raise
-    except pickle.UnpicklingError as error:
-        raise WeightsError(
-            "refused: it is damaged or holds more than tensors, and nothing in it was run; if you trust it, "
-            "save its state dict with safetensors.torch.save_file and use that"
-        ) from error
-    except Exception as error:  # A damaged pickle can raise anything.
-        raise WeightsError(
-            f"damaged or no weights file: {_one_line(error)}; fetch or copy it again"
-        ) from error
-    return _state_dict(content)
-
-
-def _check_archive(path: Path) -> None:
-    with zipfile.ZipFile(path) as archive:
-        unpacked = sum(member.file_size for member in archive.infolist())
-    if unpacked > MAX_FILE_BYTES:
-        raise WeightsError(f"it unpacks to {unpacked} bytes, more than the {MAX_FILE_BYTES} allowed")
-
-
-def _state_dict(content: Any) -> dict[str, Tensor]:
-    for wrapper in ("state_dict", "model_state_dict", "model", "net"):
-        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
-            content = content[wrapper]
-    if not isinstance(content, Mapping):
-        raise WeightsError(f"expected a dictionary of tensors; it holds a {type(content).__name__}")
-    others = [str(name)[:80] for name, value in content.items() if not isinstance(value, Tensor)]
-    if others or not all(isinstance(name, str) for name in content):
-        raise WeightsError(f"expected a dictionary of tensors; {', '.join(others[:3]) or 'a key'} is none")
-    return dict(content)
 
 
 def _check_size(tensors: Mapping[str, Tensor], placement: Placement) -> None:
@@ -252,33 +224,46 @@ def _float32(name: str, tensor: Tensor) -> Tensor:
     return copy
 
 
-def _input_convolution(mean: Tensor, std: Tensor) -> dict[str, Tensor]:
-    """The 1x1 convolution that subtracts a mean and divides by a standard deviation per channel."""
+def _normaliser(tensors: Mapping[str, Tensor], placement: Placement) -> dict[str, Tensor] | None:
+    """What the file's own normaliser becomes: nothing where it is torchvision's; None if it has none.
+
+    Otherwise a 1x1 convolution that subtracts a mean and divides by a standard deviation per channel.
+    """
+    if placement.normaliser is None:
+        return None
+    mean, std = (_float32(name, tensors[name]).flatten() for name in placement.normaliser)
     if mean.numel() != 3 or std.numel() != 3 or not bool((std > 0).all()):
         raise WeightsError(
             "its normaliser has no mean and positive standard deviation for each of three channels"
         )
-    scale = std.flatten().reciprocal()
-    return {
-        "preprocess.weight": torch.diag(scale)[:, :, None, None],
-        "preprocess.bias": -mean.flatten() * scale,
-    }
+    if torch.allclose(torch.cat([mean, std]), torch.tensor(_IMAGENET), rtol=0, atol=1e-6):
+        return {}
+    scale = std.reciprocal()
+    return {"preprocess.weight": torch.diag(scale)[:, :, None, None], "preprocess.bias": -mean * scale}
 
 
-def _preprocessing(
+def _said(
     metadata: Mapping[str, str],
     placement: Placement,
+    normaliser: Mapping[str, Tensor] | None,
     official: CatalogueEntry | None,
     asked: Preprocessing | None,
-) -> Preprocessing:
-    """What everybody who has a word on it says; they must agree."""
+) -> dict[str, Preprocessing]:
+    """The preprocessing, by everybody who has a word on it."""
+    normalised: Preprocessing | None = None
+    if normaliser is not None:
+        normalised = "inner" if normaliser else "torchvision"
     words: dict[str, Preprocessing | None] = {
         "its metadata": preprocessing_in(metadata),
         "its own input convolution": "inner" if placement.inner else None,
+        "its own normaliser": normalised,
         "the hash of the published file": official.preprocessing if official else None,
         "preprocessing=": asked,
     }
-    said = {speaker: word for speaker, word in words.items() if word is not None}
+    return {speaker: word for speaker, word in words.items() if word is not None}
+
+
+def _agreed(said: Mapping[str, Preprocessing], *, has_convolution: bool) -> Preprocessing:
     if not said:
         choices = ", ".join(PREPROCESSINGS[:2])
         raise WeightsError(
@@ -290,7 +275,7 @@ def _preprocessing(
             + ", ".join(f"{who} says {word}" for who, word in said.items())
         )
     (word,) = set(said.values())
-    if word == "inner" and not placement.inner:
+    if word == "inner" and not has_convolution:
         raise WeightsError("preprocessing inner needs the file's own input convolution, and it has none")
     return word
 

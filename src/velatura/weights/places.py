@@ -83,9 +83,10 @@ def kept_names() -> tuple[str, ...]:
 
 
 def by_hand(entry: CatalogueEntry, folder: Path) -> str:
-    """How somebody without a network gets these weights, for the end of an error message."""
+    """How somebody gets these weights without ``fetch``, for the end of an error message."""
+    sha256 = f"SHA-256 {entry.sha256}..." if entry.sha256 else "no hash of it is published"
     return (
-        f"put {entry.file} (SHA-256 {entry.sha256}..., from {entry.url}) into {folder}, "
+        f"put {entry.file} ({sha256}, from {entry.url or entry.page}) into {folder}, "
         f"or into a folder that VELATURA_WEIGHTS names"
     )
 

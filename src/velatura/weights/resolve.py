@@ -53,6 +53,8 @@ def resolve(
         raise WeightsError(
             f"{entry.name} ships with Velatura, but {entry.file} is not in it; install it again"
         )
+    if entry.page and not os.environ.get("VELATURA_MIRROR"):
+        raise WeightsError(f"weights {entry.name} are not here; {by_hand(entry, cache_folder())}")
     if not fetch or os.environ.get("VELATURA_OFFLINE"):
         how = "VELATURA_OFFLINE is set" if fetch else f"run 'velatura weights fetch {entry.name}'"
         raise WeightsError(f"weights {entry.name} are not here ({how}); {by_hand(entry, cache_folder())}")

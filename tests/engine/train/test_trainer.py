@@ -101,8 +101,15 @@ def test_normalized_gradients_have_their_weight_as_l1_norm(backbone):
     objective.aim_at(objective.features(pictures, of=()))
     features = {layer: maps.detach() for layer, maps in objective.features(pictures).items()}
     read = {layer: features[layer].requires_grad_() for layer in layers}
-    objective.features = lambda image: features
-    sum(objective(pictures).values()).backward()
+
+    def passing(_image, _layers, *, visit):
+        return {layer: visit(layer, maps) for layer, maps in read.items()}
+
+    objective.backbone.forward = passing
+    try:
+        sum(objective(pictures).values()).backward()
+    finally:
+        del objective.backbone.forward
     for layer, weight in layers.items():
         assert float(read[layer].grad.abs().sum()) == pytest.approx(3.0 * weight, rel=1e-3)
 

@@ -7,6 +7,7 @@ step.
 
 from __future__ import annotations
 
+import signal
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -288,6 +289,11 @@ class Batches(Dataset[Batch | str]):
         return torch.stack(draws)
 
 
+def _ignore_interrupts(_: int) -> None:
+    # Ctrl-C reaches every process of a terminal; the one that trains decides when its workers end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def load_ahead(batches: Batches, steps: range, *, workers: int) -> Iterator[Batch]:
     """The batches of ``steps``, decoded ahead by other processes.
 
@@ -307,6 +313,7 @@ def load_ahead(batches: Batches, steps: range, *, workers: int) -> Iterator[Batc
         prefetch_factor=2 if workers else None,
         # Forking a process that computes in threads, or on a GPU, can hang the child.
         multiprocessing_context="spawn" if workers else None,
+        worker_init_fn=_ignore_interrupts,
     )
     for batch in loader:
         if isinstance(batch, str):
