@@ -32,6 +32,7 @@ PAGES = [
     "models/vgg19-slim/README.md",
     "docs/reports.md",
     "docs/surveys.md",
+    "docs/sweeps.md",
     "docs/training.md",
     "benchmarks/README.md",
     "benchmarks/quality/README.md",

@@ -29,6 +29,7 @@ _COMMANDS = {
     "apply": ("velatura.cli.apply", "Pictures", "Stylise photographs with a trained network."),
     "evaluate": ("velatura.cli.evaluate", "Pictures", "Judge pictures beside photograph and painting."),
     "reconstruct": ("velatura.cli.reconstruct", "Pictures", "Show what a layer knows of a picture."),
+    "sweep": ("velatura.cli.sweep", "Pictures", "Vary settings, and lay the results side by side."),
     "survey": ("velatura.cli.survey", "Pictures", "Ask people which of two pictures is better."),
     "report": ("velatura.cli.report", "Pictures", "Make one page of a run, a training or a sweep."),
     "samples": ("velatura.cli.samples", "Pictures", "Draw the sample photographs and paintings."),

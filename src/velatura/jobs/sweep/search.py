@@ -1,0 +1,232 @@
+"""A search in the place of a grid: points where the earlier ones promise something, by Optuna.
+
+Nothing of the search itself is kept. The sampler is seeded and asked for the same number of points at a time
+whatever runs them, so that a search that is begun again asks for the same points, finds their cells
+finished, and goes on.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from typing import Annotated, Any
+
+from annotated_types import Ge
+
+from velatura.core.config import Setting
+from velatura.core.errors import ConfigError, unknown_name
+from velatura.core.progress import never
+from velatura.jobs.sweep.grid import Axis, Point, short
+from velatura.jobs.sweep.outputs import write_outputs
+from velatura.jobs.sweep.run import OnCell, Sweeper, SweepJob, SweepProgress, SweepResult, check_count
+from velatura.jobs.sweep.spec import Sweep
+from velatura.jobs.sweep.store import Measured, write_json
+from velatura.metrics import Metric
+
+__all__ = ["SEARCH_FILE", "SearchJob", "run_search"]
+
+SEARCH_FILE = "search.json"
+"""What a search came to, the best point first."""
+
+_AT_A_TIME = 4
+_DIGITS = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchJob:
+    """A sweep whose axes are searched."""
+
+    job: Annotated[SweepJob, Setting("The sweep, its folder, its processes")]
+    trials: Annotated[int, Ge(1), Setting("Points to try")]
+    objective: Annotated[str, Setting("Metric of the sweep that is to be best on average")]
+    seed: Annotated[int, Ge(0), Setting("Seed of the search")] = 0
+
+
+def run_search(
+    search: SearchJob,
+    *,
+    on_cell: OnCell = lambda progress: None,  # noqa: ARG005
+    cancelled: Callable[[], bool] = never,
+) -> SweepResult:
+    """Tries points of the sweep's axes, and writes what they show, the best first.
+
+    An axis that is a log range is searched between its ends, any other among its values.
+
+    Args:
+        search: What to do.
+        on_cell: Told of every cell that was made.
+        cancelled: Asked several times a second, and before every step.
+
+    Raises:
+        ConfigError: No such metric, axes that are paired, Optuna is not installed, or as for a sweep.
+        WeightsError: As for a sweep.
+        OutputError: As for a sweep.
+    """
+    sweep = search.job.sweep
+    metric = _objective(sweep, search.objective)
+    _check(search)
+    study = _study(search)
+    sweeper = Sweeper(
+        search.job,
+        objective=search.objective,
+        on_cell=_counting(search, on_cell),
+        cancelled=cancelled,
+    )
+    tried: list[tuple[Point, float]] = []
+    measured: list[Measured] = []
+    while len(tried) < search.trials and not cancelled():
+        trials = [study.ask() for _ in range(_AT_A_TIME)]
+        points = [_suggested(sweep.axes, trial) for trial in trials]
+        # The last ones may be more than were asked for: the sampler is told of the same number all the same.
+        wanted = points[: search.trials - len(tried)]
+        cells = sweeper.measure(_distinct(wanted))
+        measured += cells
+        if sweeper.interrupted:
+            break
+        for trial, point in zip(trials, wanted, strict=False):
+            value = _value(metric, search.objective, cells, point)
+            tried.append((point, value))
+            _tell(study, trial, value)
+    return _result(search, sweeper, metric, tried, measured)
+
+
+def _objective(sweep: Sweep, name: str) -> Metric:
+    if name not in sweep.evaluation.metrics:
+        raise unknown_name("metric of this sweep", name, sweep.evaluation.metrics)
+    return sweep.evaluation.metrics[name].metric
+
+
+def _check(search: SearchJob) -> None:
+    sweep = search.job.sweep
+    if find_spec("optuna") is None:
+        raise ConfigError("a search needs optuna: pip install 'velatura[train]'")
+    if sweep.combination == "paired":
+        raise ConfigError(
+            "a search tries axes freely, and those of this sweep are paired; leave 'combine' out"
+        )
+    check_count(search.trials * len(sweep.pairs) * len(sweep.seeds), many=search.job.many)
+
+
+def _study(search: SearchJob) -> Any:
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    sampler = optuna.samplers.TPESampler(seed=search.seed, n_startup_trials=2 * _AT_A_TIME)
+    # What is told is turned so that less is better, whatever the metric.
+    return optuna.create_study(sampler=sampler, direction="minimize")
+
+
+def _suggested(axes: Sequence[Axis], trial: Any) -> Point:
+    labels: dict[str, str] = {}
+    settings: dict[str, Any] = {}
+    numbers: dict[str, float] = {}
+    indices = []
+    for axis in axes:
+        if axis.is_continuous and axis.numbers is not None:
+            low, high = min(axis.numbers), max(axis.numbers)
+            # Few digits: the label is the value.
+            value = float(f"{trial.suggest_float(axis.name, low, high, log=True):.{_DIGITS}g}")
+            labels[axis.name], numbers[axis.name] = short(value), value
+            settings |= dict.fromkeys(axis.fields, value)
+            indices.append(-1)
+        else:
+            index = axis.labels.index(trial.suggest_categorical(axis.name, list(axis.labels)))
+            labels[axis.name] = axis.labels[index]
+            settings |= axis.settings[index]
+            if axis.numbers is not None:
+                numbers[axis.name] = axis.numbers[index]
+            indices.append(index)
+    return Point(labels=labels, settings=settings, indices=tuple(indices), numbers=numbers)
+
+
+def _distinct(points: Sequence[Point]) -> list[Point]:
+    return list({tuple(point.labels.values()): point for point in points}.values())
+
+
+def _value(metric: Metric, name: str, cells: Sequence[Measured], point: Point) -> float:
+    """What a search makes small: the mean over the point's cells, turned; NaN if one of them has none."""
+    values = [cell.values.get(name, math.nan) for cell in cells if cell.labels == point.labels]
+    mean = statistics.fmean(values) if values else math.nan
+    return {"lower": mean, "higher": -mean, "one": abs(mean - 1)}[metric.direction]
+
+
+def _tell(study: Any, trial: Any, value: float) -> None:
+    from optuna.trial import TrialState
+
+    if math.isfinite(value):
+        study.tell(trial, value)
+    else:
+        study.tell(trial, state=TrialState.FAIL)
+
+
+def _counting(search: SearchJob, on_cell: OnCell) -> OnCell:
+    """Reports of a few points at a time as reports of the whole search."""
+    total = search.trials * len(search.job.sweep.pairs) * len(search.job.sweep.seeds)
+    made = itertools.count(1)
+    failed = 0
+    spent = 0.0
+
+    def report(progress: SweepProgress) -> None:
+        nonlocal failed, spent
+        number = next(made)
+        failed += progress.error is not None
+        spent += progress.seconds if math.isfinite(progress.seconds) else 0
+        left = spent / number * (total - number) / (search.job.jobs or 1)
+        on_cell(replace(progress, done=number, total=total, failed=failed, seconds_left=left))
+
+    return report
+
+
+def _result(
+    search: SearchJob,
+    sweeper: Sweeper,
+    metric: Metric,
+    tried: Sequence[tuple[Point, float]],
+    measured: Sequence[Measured],
+) -> SweepResult:
+    best_first = sorted(tried, key=lambda one: (math.isnan(one[1]), one[1]))
+    ranked = [point for point, _ in best_first]
+    points = _distinct(ranked + [_bare(one) for one in measured])
+    cells = list({(one.key, tuple(one.labels.values())): one for one in measured}.values())
+    # Notes of the table say what was searched; the order of its rows says what was best.
+    note = (
+        f"A search of {len(tried)} points for the best {search.objective} ({metric.direction}), best first."
+    )
+    sweep = replace(sweeper.sweep, notes=(*sweeper.sweep.notes, note))
+    axes = tuple(_searched(axis, points) for axis in sweep.axes)
+    sweep = replace(sweep, axes=axes, combination="paired")
+    files, notes = write_outputs(
+        sweep, sweeper.store, points, cells, sources=sweeper.planner.sources(), is_new=sweeper.made > 0
+    )
+    path = sweeper.store.folder / SEARCH_FILE
+    write_json(path, [{"value": value, "settings": dict(point.settings)} for point, value in best_first])
+    return SweepResult(
+        measured=tuple(cells),
+        made=sweeper.made,
+        interrupted=sweeper.interrupted,
+        files={"search": path, **files},
+        notes=notes,
+    )
+
+
+def _bare(measured: Measured) -> Point:
+    return Point(labels=measured.labels, settings={}, indices=tuple(-1 for _ in measured.labels))
+
+
+def _searched(axis: Axis, points: Sequence[Point]) -> Axis:
+    """The axis with the values that were tried, for plots."""
+    if not axis.is_continuous:
+        return axis
+    numbers = sorted({point.numbers[axis.name] for point in points if axis.name in point.numbers})
+    if not numbers:
+        return axis
+    return replace(
+        axis,
+        numbers=tuple(numbers),
+        labels=tuple(map(short, numbers)),
+        settings=tuple(dict.fromkeys(axis.fields, number) for number in numbers),
+    )

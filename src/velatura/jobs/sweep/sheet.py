@@ -1,0 +1,92 @@
+"""The contact sheet: every picture of a sweep at its place in the grid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from velatura.imaging import Picture, read_picture
+from velatura.imaging.sheet import labelled_sheet
+from velatura.jobs.sweep.grid import Point
+from velatura.jobs.sweep.spec import Sweep
+from velatura.jobs.sweep.store import Measured, Store
+from velatura.ops.resize import fit, resize
+
+__all__ = ["contact_sheet"]
+
+_EDGE = 224
+_SOURCES = ("photograph", "painting")
+_MOST_ROWS, _MOST_COLUMNS = 24, 16
+
+
+def contact_sheet(
+    sweep: Sweep,
+    store: Store,
+    points: Sequence[Point],
+    measured: Sequence[Measured],
+    sources: Mapping[str, tuple[Path, Path]],
+) -> tuple[Picture, str]:
+    """The pictures of the first seed: the last axis to the right, pairs and the other axes downwards.
+
+    Photograph and painting stand first; under each picture stands its first metric.
+
+    Args:
+        sweep: What was varied.
+        store: Where the pictures are.
+        points: In their order.
+        measured: Cells that have a picture, one at least.
+        sources: Photograph and painting by the name of the pair.
+
+    Returns:
+        The sheet, and how much of the grid it shows, in words; empty where it shows all.
+    """
+    metric = next(iter(sweep.evaluation.metrics))
+    first: dict[tuple[str, str], Measured] = {}
+    for one in measured:
+        first.setdefault((_row(sweep, one.pair, one.labels), _column(sweep, one.labels)), one)
+    columns = list(dict.fromkeys(_column(sweep, point.labels) for point in points))
+    pair_of = {_row(sweep, pair.name, point.labels): pair.name for pair in sweep.pairs for point in points}
+    rows = list(pair_of)
+    shown_rows, shown_columns = rows[:_MOST_ROWS], columns[:_MOST_COLUMNS]
+    shown = {at: one for at, one in first.items() if at[0] in shown_rows and at[1] in shown_columns}
+    pictures = {at: _small(store.picture(one.key)) for at, one in shown.items()}
+    small = {pair: tuple(map(_small, files)) for pair, files in sources.items()}
+    for row in shown_rows:
+        pictures |= {
+            (row, name): picture for name, picture in zip(_SOURCES, small[pair_of[row]], strict=True)
+        }
+    sheet = labelled_sheet(
+        pictures,
+        rows=shown_rows,
+        columns=[*_SOURCES, *shown_columns],
+        captions={at: f"{metric} {one.values.get(metric, float('nan')):.3g}" for at, one in shown.items()},
+    )
+    is_whole = shown_rows == rows and shown_columns == columns
+    part = f"{len(shown_rows)} of {len(rows)} rows and {len(shown_columns)} of {len(columns)} columns"
+    return sheet, "" if is_whole else part
+
+
+def _column(sweep: Sweep, labels: Mapping[str, str]) -> str:
+    """What varies to the right: the last axis, or all where they are paired."""
+    named = [(axis.name, labels[axis.name]) for axis in sweep.axes]
+    return ", ".join(_named(*one) for one in (named[-1:] if sweep.combination == "crossed" else named))
+
+
+def _row(sweep: Sweep, pair: str, labels: Mapping[str, str]) -> str:
+    """What varies downwards; each part goes on a line of its own."""
+    others = sweep.axes[:-1] if sweep.combination == "crossed" else ()
+    return "+".join([pair, *(_named(axis.name, labels[axis.name]) for axis in others)])
+
+
+def _named(axis: str, label: str) -> str:
+    """``weight = 100``: the end of a dotted name is enough beside its value."""
+    return f"{axis.rpartition('.')[2]} = {label}"
+
+
+def _small(path: Path) -> Picture:
+    picture = read_picture(path)
+    if max(picture.height, picture.width) <= _EDGE:
+        return picture
+    return Picture(
+        pixels=resize(picture.pixels[None], fit(picture.height, picture.width, _EDGE))[0].clamp(0, 1)
+    )

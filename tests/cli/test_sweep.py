@@ -1,0 +1,73 @@
+"""``velatura sweep`` as it is called."""
+
+import pytest
+
+from velatura.core.errors import VelaturaError
+from velatura.jobs.sweep import worker
+
+SPEC = """
+base: {size: 32, pyramid.smallest: 0, pyramid.steps: [2]}
+axes: {strength: [0.5, 2]}
+pairs: [{content: photo.png, style: painting.png}]
+metrics: [rmse]
+"""
+
+
+@pytest.fixture
+def sweep(photo, painting, tmp_path, monkeypatch):
+    monkeypatch.setattr("velatura.jobs.sweep.outputs.find_spec", lambda name: None)
+    (tmp_path / "sweep.yaml").write_text(SPEC)
+    return tmp_path / "sweep.yaml"
+
+
+def test_a_sweep_says_what_it_does_and_names_what_it_wrote(velatura, sweep, tmp_path):
+    answer = velatura("sweep", sweep, "-o", tmp_path / "out", "--jobs", 1)
+    assert answer.status == 0
+    assert answer.out.splitlines() == [
+        str(tmp_path / "out" / name) for name in ("table.md", "sheet.png", "cells.csv")
+    ]
+    lines = answer.err.splitlines()
+    assert lines[0].startswith("1/2 strength=0.5, photo+painting, seed 0: ")
+    assert "s left" in lines[0]
+    assert lines[1].startswith("2/2 strength=2, photo+painting, seed 0: ")
+    again = velatura("sweep", sweep, "-o", tmp_path / "out", "--quiet")
+    assert (again.status, again.out) == (0, answer.out)
+
+
+def test_a_failing_cell_gives_status_1(velatura, sweep, tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise VelaturaError("no such luck")
+
+    monkeypatch.setattr(worker, "stylize_pictures", fail)
+    answer = velatura("sweep", sweep, "-o", tmp_path / "out", "--jobs", 1, "--quiet")
+    assert answer.status == 1
+    assert "velatura: strength=2, photo+painting, seed 0: no such luck" in answer.err
+    assert "2 of 2 cells failed; the table says why" in answer.err
+
+
+def test_the_sweeps_that_ship_are_listed(velatura):
+    answer = velatura("sweep", "--list")
+    assert (answer.status, answer.err) == (0, "")
+    assert "saric2020-style-weight" in answer.out
+    assert len(answer.out.splitlines()) == 12
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("sweep",), "expected a sweep and a folder"),
+        (("sweep", "li2018-pooling"), "expected a sweep and a folder"),
+        (("sweep", "li2018-poling", "-o", "x"), "did you mean 'li2018-pooling'?"),
+        (("sweep", "none.yaml", "-o", "x"), "cannot read none.yaml: No such file"),
+        (
+            ("sweep", "li2018-pooling", "-o", "x", "--search", 3),
+            "--search N and --objective METRIC",
+        ),
+        (("sweep", "li2018-pooling", "-o", "x", "--set", "sizes=3"), "unknown setting 'sizes'"),
+        (("sweep", "li2018-pooling", "-o", "x", "--jobs", 0), "jobs: input should be greater than"),
+    ],
+)
+def test_what_is_wrong_is_one_line(refused, tmp_path, monkeypatch, words, message):
+    monkeypatch.chdir(tmp_path)
+    assert message in refused(*words)
+    assert not (tmp_path / "x" / "cells").exists()

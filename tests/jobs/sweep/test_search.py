@@ -1,0 +1,100 @@
+"""A search in the place of a grid; runs are replaced by a formula, so that the best point is known."""
+
+import json
+import math
+
+import pytest
+
+from velatura.core.errors import ConfigError
+from velatura.imaging import read_picture, write_picture
+from velatura.jobs.sweep import SearchJob, SweepJob, load_sweep, run_search
+from velatura.jobs.sweep import run as running
+from velatura.jobs.sweep.store import Measured
+
+from .conftest import SPEC
+
+RANGE = SPEC.replace("[0.5, 2]", "{from: 0.01, to: 100, num: 5}")
+
+
+@pytest.fixture
+def searching(spec, tmp_path, monkeypatch):
+    """Searches with cells that are made by a formula; gives the result and the strengths tried."""
+    pytest.importorskip("optuna")
+    monkeypatch.setattr("velatura.jobs.sweep.outputs.find_spec", lambda name: None)
+    tried = []
+
+    def formula(cells, settings, *, cancelled):
+        store = running.Store(settings.folder)
+        for cell in cells:
+            tried.append(cell.how.strength)
+            measured = Measured(
+                key=cell.key,
+                labels=cell.point.labels,
+                content=cell.pair.content.name,
+                style=cell.pair.style.name,
+                seed=cell.seed,
+                values={"rmse": 1 + math.log10(cell.how.strength / 3) ** 2},
+                seconds=0.1,
+            )
+            write_picture(read_picture(tmp_path / "photo.png"), store.picture(cell.key))
+            store.write(measured)
+            yield cell, measured
+
+    monkeypatch.setattr(running, "in_this_process", formula)
+
+    def search(text=RANGE, *, trials, objective="rmse", folder="found"):
+        job = SweepJob(sweep=load_sweep(spec(text)), folder=str(tmp_path / folder), jobs=1)
+        return run_search(SearchJob(job=job, trials=trials, objective=objective))
+
+    search.tried, search.spec, search.folder = tried, spec, tmp_path / "found"
+    return search
+
+
+def test_a_search_comes_near_the_best(searching, tmp_path):
+    result = searching(trials=30)
+    found = json.loads((tmp_path / "found" / "search.json").read_text())
+    assert len(found) == 30
+    assert [one["value"] for one in found] == sorted(one["value"] for one in found)
+    # The best is 3, somewhere in four decades.
+    assert found[0]["settings"]["strength"] == pytest.approx(3, rel=0.5)
+    assert set(result.files) >= {"search", "table", "csv", "sheet"}
+    table = (tmp_path / "found" / "table.md").read_text(encoding="utf-8")
+    assert "A search of 30 points for the best rmse (lower), best first." in table
+
+
+def test_a_search_begun_again_makes_nothing_and_a_longer_one_the_rest(searching):
+    searching(trials=6)
+    first = list(searching.tried)
+    assert searching(trials=6).made == 0
+    searching(trials=12)
+    again = list(searching.tried)
+    searching.tried.clear()
+    searching(trials=12, folder="at once")
+    assert (again[:6], sorted(again)) == (first, sorted(searching.tried))
+
+
+def test_lists_are_searched_among_their_values(searching):
+    searching(SPEC, trials=8)
+    assert set(searching.tried) == {0.5, 2}
+
+
+def test_what_cannot_be_searched(searching):
+    with pytest.raises(ConfigError, match="unknown metric of this sweep 'rsme'; did you mean 'rmse'"):
+        searching(trials=2, objective="rsme")
+    with pytest.raises(ConfigError, match="those of this sweep are paired"):
+        searching("combine: paired\n" + SPEC, trials=2)
+
+
+def test_a_grid_and_a_search_do_not_share_a_folder(searching):
+    searching(trials=2)
+    with pytest.raises(ConfigError, match="another sweep: objective differ"):
+        running.run_sweep(
+            SweepJob(sweep=load_sweep(searching.spec(RANGE)), folder=str(searching.folder), jobs=1)
+        )
+
+
+def test_a_search_without_optuna_says_what_to_install(spec, tmp_path, monkeypatch):
+    monkeypatch.setattr("velatura.jobs.sweep.search.find_spec", lambda name: None)
+    job = SweepJob(sweep=load_sweep(spec(RANGE)), folder=str(tmp_path / "found"))
+    with pytest.raises(ConfigError, match=r"a search needs optuna: pip install 'velatura\[train\]'"):
+        run_search(SearchJob(job=job, trials=2, objective="rmse"))
