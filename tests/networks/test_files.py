@@ -197,6 +197,20 @@ def test_a_pickle_is_not_opened(tmp_path):
     assert not opened.exists()
 
 
+def test_a_header_whose_length_looks_like_a_pickle_is_read(network, tmp_path):
+    """A length such as 0x1280 makes the file begin with 0x80, the protocol's mark."""
+    path, note = tmp_path / "small.safetensors", 0
+    while True:
+        record = replace(RECORD, training={"note": "n" * note})
+        write_model(path, network, record)
+        (length,) = struct.unpack("<Q", path.read_bytes()[:8])
+        if length % 256 == 0x80:
+            break
+        note += 8
+    assert path.read_bytes()[:1] == b"\x80"
+    assert read_model(path)[1] == record
+
+
 def test_an_archive_that_is_no_pickle_is_refused_alike(tmp_path):
     memory = io.BytesIO()
     with zipfile.ZipFile(memory, "w") as archive:

@@ -25,6 +25,7 @@ from velatura.core.errors import WeightsError
 from velatura.networks.base import Network
 from velatura.weights.formats import place
 from velatura.weights.header import LENGTH_BYTES, Header, header_length, parse_header
+from velatura.weights.pickles import OPENING_BYTES, is_pickle
 from velatura.weights.slim import FloatName, write_tensors
 
 __all__ = ["MODEL_FORMAT", "ModelRecord", "fill_network", "read_model", "write_model"]
@@ -33,7 +34,6 @@ MODEL_FORMAT: Final = 1
 """The newest ``velatura.model`` that this version reads, and the one that it writes."""
 
 _FORMAT_KEY, _VERSION_KEY, _RECORD_KEY = "velatura.model", "velatura.version", "velatura.record"
-_PICKLES: Final = (b"PK\x03\x04", b"\x80")
 _FLOATS: Final = ("F16", "F32")
 _EXPECTED: Final = "expected a model that 'velatura train' wrote"
 
@@ -170,14 +170,15 @@ def _header(path: Path) -> Header:
     if not stat.S_ISREG(status.st_mode):
         raise WeightsError(f"it is {'a folder' if path.is_dir() else 'no ordinary file'}; name a file")
     with path.open("rb") as file:
-        beginning = file.read(LENGTH_BYTES)
-        if beginning.startswith(_PICKLES):
+        beginning = file.read(OPENING_BYTES)
+        if is_pickle(beginning):
             raise WeightsError(
                 f"{_EXPECTED}, and this is a file that PyTorch pickled; it was not opened, for a pickle "
                 "can run what it likes"
             )
         try:
             length = header_length(beginning)
+            file.seek(LENGTH_BYTES)
             text = file.read(length)
             if len(text) < length:
                 raise WeightsError(f"it ends after {status.st_size} bytes, inside its header")

@@ -27,7 +27,7 @@ from velatura.weights.conventions import (
     preprocessing_in,
 )
 from velatura.weights.formats import Placement, place
-from velatura.weights.pickles import ARCHIVE, PICKLE, read_pickle
+from velatura.weights.pickles import OPENING_BYTES, is_pickle, read_pickle
 
 __all__ = ["FORMAT_VERSION", "MAX_FILE_BYTES", "Weights", "load_weights"]
 
@@ -186,8 +186,8 @@ def _official(path: Path, sha256: str) -> CatalogueEntry | None:
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str], tuple[str, ...]]:
     """Tensors and metadata of a file, whose first bytes tell its kind, and what else it holds."""
     with path.open("rb") as file:
-        opening = file.read(len(ARCHIVE))
-    if opening == ARCHIVE or opening.startswith(PICKLE):
+        opening = file.read(OPENING_BYTES)
+    if is_pickle(opening):
         tensors, beside = read_pickle(path, max_bytes=MAX_FILE_BYTES)
         return tensors, {}, beside
     return *_read_safetensors(path), ()

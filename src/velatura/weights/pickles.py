@@ -15,11 +15,13 @@ from torch import Tensor
 
 from velatura.core.errors import WeightsError
 
-__all__ = ["ARCHIVE", "PICKLE", "read_pickle"]
+__all__ = ["OPENING_BYTES", "is_pickle", "read_pickle"]
 
-ARCHIVE: Final = b"PK\x03\x04"
-PICKLE: Final = b"\x80\x02"
-"""Protocol 2 opens every pickle that torch has written before it wrote archives."""
+_ARCHIVE: Final = b"PK\x03\x04"
+_PROTOCOL: Final = b"\x80"
+
+OPENING_BYTES: Final = 9
+"""How much of a file tells whether it is a pickle."""
 
 _WRAPPERS: Final = ("state_dict", "model_state_dict", "model", "net")
 """Where training scripts keep the network, beside optimiser and epoch."""
@@ -28,6 +30,16 @@ _NUM_LEGACY_PICKLES: Final = 5
 """Magic number, protocol, machine, content, names of the storages: before the numbers themselves."""
 
 _SERIALIZATION: Any = torch.serialization
+
+
+def is_pickle(opening: bytes) -> bool:
+    """Whether a file that begins so is one that PyTorch wrote, as an archive or, before that, plainly.
+
+    Args:
+        opening: The first :data:`OPENING_BYTES` of the file. A safetensors file begins with the length of its
+            header, which may look like the first bytes of a pickle, and then the header's brace.
+    """
+    return opening.startswith(_ARCHIVE) or (opening.startswith(_PROTOCOL) and opening[8:9] != b"{")
 
 
 class _Kind(type):
@@ -84,7 +96,7 @@ def read_pickle(path: Path, *, max_bytes: int) -> tuple[dict[str, Tensor], tuple
 
 def _is_archive(path: Path) -> bool:
     with path.open("rb") as file:
-        return file.read(len(ARCHIVE)) == ARCHIVE
+        return file.read(len(_ARCHIVE)) == _ARCHIVE
 
 
 def _load(path: Path, *, archive: bool) -> Any:
