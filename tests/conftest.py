@@ -45,6 +45,14 @@ def _brighten(decoder: torch.nn.Sequential) -> None:
         last.bias += 0.5
 
 
+def _tell_apart(rows: torch.nn.ParameterList) -> None:
+    """Before they are trained, all styles are one."""
+    numbers = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for row in rows:
+            row += 0.5 * torch.randn(row.shape, generator=numbers)
+
+
 @pytest.fixture
 def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of small networks with random weights, which can be had by name.
@@ -63,6 +71,8 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         network = config.build(num_styles=max(1, len(styles)), rng=generator(0, name))
         if name == "adain-slim":
             _brighten(network.decoder)
+        if name == "cin":
+            _tell_apart(network.rows)
         record = ModelRecord(
             config=to_mapping(config), style_names=styles, style_sha256=("00" * 32,) * len(styles)
         )

@@ -202,3 +202,20 @@ def test_the_style_decides_and_a_blend_of_one_style_is_that_style(name):
         assert not torch.allclose(network(photograph, other), found, atol=1e-3)
         blend = network(photograph, blend_styles([one, one], [0.25, 0.75]))
     assert_close(blend, found, rtol=1e-3, atol=1e-4)
+
+
+def test_with_masks_a_style_that_has_all_of_the_picture_is_that_style(network, stylized):
+    photograph, expected = stylized
+    styles = [style_of(network), style_of(network, seed=2)]
+    masks = torch.zeros(1, 2, 64, 48)
+    masks[:, 0] = 1
+    with torch.no_grad():
+        found = network.in_regions(photograph, styles, masks)
+    assert_close(found, expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 16, 16), (1, 2, 16, 17), (2, 16, 16)])
+def test_masks_are_one_a_style_and_as_large_as_the_photograph(network, shape):
+    styles = [style_of(network)] * 2
+    with pytest.raises(ValueError, match=r"expected masks of shape \(1, 2, 16, 16\), one a style"):
+        network.in_regions(picture(16, 16), styles, torch.ones(shape))

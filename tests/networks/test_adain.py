@@ -72,7 +72,7 @@ def test_a_mask_places_each_style(network):
     styles = [network.encode(picture(1)), network.encode(picture(2).square())]
     left = torch.zeros(1, 1, 64, 128)
     left[..., :64] = 1
-    placed = network.transferred(content, network.in_regions(styles, torch.cat([left, 1 - left], 1)))
+    placed = network.transferred(content, network.style_maps(styles, torch.cat([left, 1 - left], 1)))
     each = [network.transferred(content, style)["relu4_1"] for style in styles]
     assert_close(placed["relu4_1"][..., :8], each[0][..., :8])
     assert_close(placed["relu4_1"][..., 8:], each[1][..., 8:])

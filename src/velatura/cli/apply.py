@@ -10,6 +10,7 @@ import typer
 from velatura.cli.batch import contents_of, output_for, run_batch
 from velatura.cli.help import App
 from velatura.cli.options import given, numbers
+from velatura.cli.stylize import keep_colors_option, mask_option
 from velatura.core.errors import ConfigError
 from velatura.engine.one_pass import OnePass
 from velatura.imaging import WRITABLE
@@ -77,6 +78,8 @@ def apply(
         bool, typer.Option("--list", help="Only list the network's styles.", rich_help_panel=_RESULT)
     ] = False,
     alpha: Annotated[float | None, _option(OnePass, "alpha", "A", panel=_RESULT)] = None,
+    keep_colors: Annotated[bool, keep_colors_option(_RESULT)] = False,
+    masks: Annotated[list[str] | None, mask_option(_RESULT)] = None,
     size: Annotated[
         int | None,
         _option(
@@ -122,7 +125,15 @@ def apply(
         raise ConfigError("apply needs a folder for the pictures; give it with -o FOLDER")
     how = stylization(
         model=model,
-        changes=given({"alpha": alpha, "tile": tile, "overlap": overlap}),
+        changes=given(
+            {
+                "alpha": alpha,
+                "colors": "photo" if keep_colors else None,
+                "masks": masks or None,
+                "tile": tile,
+                "overlap": overlap,
+            }
+        ),
         working_size=OWN_SIZE,
         **given(
             {

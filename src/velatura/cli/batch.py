@@ -70,7 +70,7 @@ def run_batch(jobs: Sequence[StylizeJob], *, quiet: bool, model: Model | None = 
         ConfigError: The output is a file, two photographs would have the same name or be
             overwritten, or an option names one file for several pictures. Found before anything
             runs.
-        ImageError: A painting cannot be read. Found before anything runs.
+        ImageError: A painting or a mask cannot be read. Found before anything runs.
         OutputError: The folder cannot be written to. Found before anything runs.
         WeightsError: The weights are missing or broken, for every job alike.
     """
@@ -126,12 +126,12 @@ def _check_batch(jobs: Sequence[StylizeJob]) -> None:
         raise ConfigError("--save-pattern must have {name} in it, or photographs overwrite each other's")
     _check_names(jobs)
     check_writable(jobs[0].output)
-    for style in jobs[0].styles:
-        read_picture(style)
+    for path in jobs[0].pictures:
+        read_picture(path)
 
 
 def _check_names(jobs: Sequence[StylizeJob]) -> None:
-    read = {os.path.realpath(path) for job in jobs for path in (job.content, *job.styles)}
+    read = {os.path.realpath(path) for job in jobs for path in (job.content, *job.pictures)}
     seen: dict[str, str] = {}
     for job in jobs:
         output = os.path.realpath(job.output)

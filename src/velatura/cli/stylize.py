@@ -22,7 +22,7 @@ from velatura.jobs.schema import build, help_of, parse_assignment
 from velatura.jobs.stylize import Stylization, StylizeJob, stylization
 from velatura.runners import run
 
-__all__ = ["given", "merged", "numbers", "register"]
+__all__ = ["given", "keep_colors_option", "mask_option", "merged", "numbers", "register"]
 
 _RESULT, _METHOD, _RUN, _FILES = "The picture", "The method", "The run", "Files"
 
@@ -39,6 +39,18 @@ def _saved(field: str, metavar: str) -> Any:
 
 def _change(metavar: str, help: str, *names: str) -> Any:  # noqa: A002
     return typer.Option(*names, metavar=metavar, help=help, rich_help_panel=_METHOD)
+
+
+def keep_colors_option(panel: str) -> Any:
+    """``--keep-colors``, of networks for any style."""
+    help_text = "Recolour the paintings to the photo's colours first; for a network that takes any"
+    return typer.Option("--keep-colors", help=help_text, rich_help_panel=panel)
+
+
+def mask_option(panel: str) -> Any:
+    """``--mask``, of trained networks."""
+    help_text = f"{help_of(OnePass, 'masks')}; repeated in the order of the styles; for trained networks"
+    return typer.Option("--mask", metavar="FILE", help=help_text, rich_help_panel=panel)
 
 
 def stylize(
@@ -83,6 +95,8 @@ def stylize(
         str | None,
         _change("NAME|FILE", "Trained network that does it in one pass; see: velatura apply --help"),
     ] = None,
+    keep_colors: Annotated[bool, keep_colors_option(_METHOD)] = False,
+    masks: Annotated[list[str] | None, mask_option(_METHOD)] = None,
     backbone: Annotated[
         str | None, _change("NAME", "Network whose features are compared; see: velatura backbones")
     ] = None,
@@ -153,6 +167,8 @@ def stylize(
             f"--start needs the initialisation 'picture', not {initialization!r}; leave one out"
         )
     changes = {
+        "colors": "photo" if keep_colors else None,
+        "masks": masks or None,
         "backbone.name": backbone,
         "backbone.weights": weights,
         "backbone.pooling": pooling,

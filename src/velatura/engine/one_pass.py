@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from annotated_types import Ge, Interval
@@ -15,11 +15,16 @@ from velatura.core.errors import Cancelled
 from velatura.core.progress import OnProgress, Progress, never, silent
 from velatura.engine.optimization import Outcome
 from velatura.engine.precision import Precision, laid_out
+from velatura.engine.regions import Regions, regions
 from velatura.engine.tiles import GRID, largest_whole, margin, stylize_in_tiles
 from velatura.networks import Network, Style, blend_styles
+from velatura.ops.color import recolor
+from velatura.ops.moments import covariance, raw_moments
 from velatura.ops.resize import fit, resize
 
-__all__ = ["NetworkStylizer", "OnePass"]
+__all__ = ["Colors", "NetworkStylizer", "OnePass"]
+
+Colors = Literal["style", "photo"]
 
 _ALWAYS_WHOLE = 2**20
 """Pixels of a picture that no memory is too small for: it is not asked."""
@@ -44,6 +49,18 @@ class OnePass:
         Interval(ge=0, le=1),
         Setting("How much of the style: at 0 the photo, as the network gives it back"),
     ] = 1.0
+    colors: Annotated[
+        Colors,
+        Setting(
+            "Whose colours: style, or photo, to which paintings are recoloured before they are looked at"
+        ),
+    ] = "style"
+    masks: Annotated[
+        tuple[str, ...],
+        Setting(
+            "Picture for each style that is white where the style goes; the photo stays where all are black"
+        ),
+    ] = ()
     tile: Annotated[
         int | None,
         Ge(GRID),
@@ -64,6 +81,8 @@ class NetworkStylizer:
         network: In evaluation, on the device to compute on.
         precision: What it computes in.
         alpha: How much of the style, from 0 to 1.
+        colors: ``photo``: paintings are given the photograph's mean and covariance of colours (Gatys et al.
+            2017, section 5; Huang and Belongie 2017, section 7.1) before they are encoded.
         tile: Longest edge that is computed at once, in pixels; None: what the free memory allows.
         overlap: How far tiles reach into each other, in pixels; None: as far as the network sees.
     """
@@ -74,11 +93,13 @@ class NetworkStylizer:
         *,
         precision: Precision,
         alpha: float = 1.0,
+        colors: Colors = "style",
         tile: int | None = None,
         overlap: int | None = None,
     ) -> None:
         self.network = laid_out(network, precision.memory_format)
-        self.precision, self.alpha, self.tile, self.overlap = precision, alpha, tile, overlap
+        self.precision, self.alpha, self.colors = precision, alpha, colors
+        self.tile, self.overlap = tile, overlap
         self.device = next(network.parameters()).device
 
     @torch.no_grad()
@@ -87,8 +108,9 @@ class NetworkStylizer:
         content: Tensor,
         styles: Sequence[Tensor],
         *,
-        blend: Sequence[float],
+        blends: Sequence[Sequence[float]],
         size: tuple[int, int],
+        masks: Tensor | None = None,
         on_progress: OnProgress = silent,
         cancelled: Callable[[], bool] = never,
     ) -> Outcome:
@@ -97,8 +119,11 @@ class NetworkStylizer:
         Args:
             content: The photograph, ``(3, H, W)`` in [0, 1].
             styles: Paintings, each ``(3, h, w)`` in [0, 1], for a network that takes any; else none.
-            blend: Weight of each painting, or of each of the network's own styles; they sum to 1.
+            blends: Weight of each painting, or of each of the network's own styles, which sum to 1: once, or
+                once for each mask.
             size: Height and width of the result, in pixels.
+            masks: Where each blend goes, ``(N, *size)`` in [0, 1], as :func:`regions` takes them;
+                None: there is one, everywhere.
             on_progress: Told of every tile.
             cancelled: Asked before every tile.
 
@@ -108,32 +133,43 @@ class NetworkStylizer:
         """
         pictures = resize(content[None], size).clamp(0, 1).contiguous(memory_format=self._layout)
         with self.precision.autocast(self.device):
-            style = self._style(styles, blend, size)
-            pixels = self._passed(pictures, style, on_progress, cancelled)
+            given = self._styles(styles, blends, pictures)
+            at = None if masks is None else regions(given, masks)
+            pixels = self._passed(pictures, given[0], at, on_progress, cancelled)
+        if at is not None:
+            pixels = at.with_photograph(pixels.clamp(0, 1), pictures.to(pixels))
         return Outcome(pixels=pixels[0].clamp(0, 1).cpu().contiguous(), history=[], interrupted=False)
 
     @property
     def _layout(self) -> torch.memory_format:
         return self.precision.memory_format
 
-    def _style(self, styles: Sequence[Tensor], blend: Sequence[float], size: tuple[int, int]) -> Style | None:
-        """What the network is to know of the style."""
+    def _styles(
+        self, paintings: Sequence[Tensor], blends: Sequence[Sequence[float]], pictures: Tensor
+    ) -> list[Style | None]:
+        """What the network is to know of each blend."""
         if self.network.styles == "one":
-            return None
+            return [None for _ in blends]
         if self.network.styles == "many":
-            return self.network.choose(blend)
-        return blend_styles([self._known(style, max(size)) for style in styles], blend)
+            return [self.network.choose(blend) for blend in blends]
+        known = [self._known(painting, pictures) for painting in paintings]
+        return [blend_styles(known, blend) for blend in blends]
 
-    def _known(self, painting: Tensor, long_edge: int) -> Style:
+    def _known(self, painting: Tensor, pictures: Tensor) -> Style:
         """What the network knows of a painting, which is as large as the photograph, as far as that helps."""
-        edge = min(long_edge, _MOST_OF_A_STYLE)
-        small = resize(painting[None].to(self.device), fit(painting.shape[1], painting.shape[2], edge))
-        return self.network.encode(small.clamp(0, 1).contiguous(memory_format=self._layout))
+        edge = min(max(pictures.shape[2:]), _MOST_OF_A_STYLE)
+        small = resize(painting[None], fit(painting.shape[1], painting.shape[2], edge)).clamp(0, 1)
+        if self.colors == "photo":
+            # Not clamped: mean and covariance would no longer be the photograph's.
+            mean, second = raw_moments(pictures)
+            small = recolor(small, mean, covariance(mean, second))
+        return self.network.encode(small.to(self.device).contiguous(memory_format=self._layout))
 
     def _passed(
         self,
         pictures: Tensor,
         style: Style | None,
+        at: Regions | None,
         on_progress: OnProgress,
         cancelled: Callable[[], bool],
     ) -> Tensor:
@@ -141,7 +177,12 @@ class NetworkStylizer:
         if self._fits(size, style):
             if cancelled():
                 raise Cancelled("interrupted before the network ran")
-            given: Tensor = self.network(pictures.to(self.device), style, alpha=self.alpha)
+            shown = pictures.to(self.device)
+            given: Tensor = (
+                self.network(shown, style, alpha=self.alpha)
+                if at is None
+                else at.painted(self.network, shown, alpha=self.alpha)
+            )
             on_progress(Progress(step=1, steps=1, size=size))
             return given.float()
         overlap = margin(self.network, style, overlap=self.overlap)
@@ -155,6 +196,7 @@ class NetworkStylizer:
             alpha=self.alpha,
             edge=edge,
             overlap=overlap,
+            regions=at,
             on_tile=lambda done, count: on_progress(Progress(step=done, steps=count, size=size)),
             cancelled=cancelled,
         )

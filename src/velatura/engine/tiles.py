@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from velatura.core.errors import Cancelled, ConfigError
 from velatura.core.memory import available_memory
 from velatura.core.progress import never
+from velatura.engine.regions import Regions
 from velatura.networks import Network, Style, held_statistics
 from velatura.ops.resize import resize
 
@@ -167,6 +168,7 @@ def stylize_in_tiles(
     alpha: float,
     edge: int,
     overlap: int,
+    regions: Regions | None = None,
     on_tile: Callable[[int, int], None] = lambda _done, _all: None,
     cancelled: Callable[[], bool] = never,
 ) -> Tensor:
@@ -181,6 +183,7 @@ def stylize_in_tiles(
         alpha: How much of it.
         edge: Longest edge of what the network is shown at once, in pixels; rounded down to :data:`GRID`.
         overlap: What :func:`margin` gives.
+        regions: Where the picture has several styles; they are in the place of ``style``.
         on_tile: Told how many tiles are done, of how many.
         cancelled: Asked before each tile.
 
@@ -202,13 +205,21 @@ def stylize_in_tiles(
     is_last = content.is_contiguous(memory_format=torch.channels_last)
     layout = torch.channels_last if is_last else torch.contiguous_format
     result = torch.empty_like(content, dtype=torch.float32)
+
+    def painted(part: Tensor, at: Regions | None) -> Tensor:
+        if at is None:
+            given: Tensor = network(part, style, alpha=alpha)
+            return given
+        return at.painted(network, part, alpha=alpha)
+
     with held_statistics(network):
-        network(_reduced(content, edge * edge).to(device), style, alpha=alpha)
+        whole = _reduced(content, edge * edge).to(device)
+        painted(whole, None if regions is None else regions.sized((whole.shape[2], whole.shape[3])))
         for done, tile in enumerate(parts):
             if cancelled():
                 raise Cancelled(f"interrupted after {done} of {len(parts)} tiles")
             shown = content[..., *tile.read].to(device).contiguous(memory_format=layout)
-            given = network(shown, style, alpha=alpha)
+            given = painted(shown, None if regions is None else regions.part(*tile.read))
             result[..., *tile.written] = given[..., *tile.kept].to(result)
             on_tile(done + 1, len(parts))
     return result

@@ -15,6 +15,7 @@ from velatura.core.rng import generator
 from velatura.engine.one_pass import NetworkStylizer, OnePass
 from velatura.engine.precision import choose_device, choose_network_precision
 from velatura.imaging import Picture
+from velatura.jobs.masks import mask_notes, mask_weights, read_masks
 from velatura.jobs.models import Model, load_model
 from velatura.jobs.record import machine_record
 from velatura.jobs.result import Result
@@ -29,7 +30,7 @@ from velatura.jobs.stylization import (
 )
 from velatura.ops.threads import computing_threads
 
-__all__ = ["OWN_SIZE", "blend_for", "stylize_in_one_pass", "with_styles"]
+__all__ = ["OWN_SIZE", "blends_for", "stylize_in_one_pass", "with_styles"]
 
 OWN_SIZE: Final = 2**16
 """A working size that no photograph's longer edge is above: the result is as large as the photograph."""
@@ -62,7 +63,7 @@ def with_styles(model: Model, how: Stylization, styles: Sequence[Any]) -> tuple[
         )
     if names:
         how = replace(how, method=replace(method, styles=names))
-    blend_for(model, how, len(pictures))
+    blends_for(model, how, len(pictures))
     return how, pictures
 
 
@@ -88,14 +89,17 @@ def stylize_in_one_pass(
         cancelled: Asked before every tile.
 
     Raises:
+        ImageError: A mask cannot be read.
         ConfigError: Settings that do not fit the network or the pictures.
         WeightsError: The model is missing or broken.
         Cancelled: Cancelled before the picture was whole.
         VelaturaError: Memory runs out.
     """
     model = load_model(method.model) if model is None else model
-    blend = blend_for(model, how, len(styles))
+    blends = blends_for(model, how, len(styles))
     size = result_size(content, how)
+    masks = read_masks(method.masks, content)
+    weights = mask_weights(masks, size) if masks else None
     if cancelled():
         raise Cancelled("interrupted before the network ran")
     with torch.inference_mode(False), computing_threads(how.threads), too_large_is_said(size):
@@ -107,20 +111,26 @@ def stylize_in_one_pass(
             model.network.to(device),
             precision=precision,
             alpha=method.alpha * how.strength,
+            colors=method.colors,
             tile=method.tile,
             overlap=method.overlap,
         )
         outcome = stylizer(
             content.pixels,
             [style.over().pixels for style in styles],
-            blend=blend,
+            blends=blends,
             size=size,
+            masks=weights,
             on_progress=on_progress,
             cancelled=cancelled,
         )
         record = {
             "stylization": to_mapping(how),
-            "pictures": {"content": fingerprint(content), "styles": [fingerprint(style) for style in styles]},
+            "pictures": {
+                "content": fingerprint(content),
+                "styles": [fingerprint(style) for style in styles],
+                "masks": [fingerprint(mask) for mask in masks],
+            },
             "weights": {
                 "source": model.path.name,
                 "sha256": model.sha256,
@@ -133,12 +143,15 @@ def stylize_in_one_pass(
         history=outcome.history,
         interrupted=outcome.interrupted,
         record=record,
-        notes=tuple(_notes(how, model, (content, *styles))),
+        notes=(
+            *_notes(how, model, (content, *styles, *masks)),
+            *(() if weights is None else mask_notes(weights)),
+        ),
     )
 
 
-def blend_for(model: Model, how: Stylization, num_pictures: int) -> Sequence[float]:
-    """The weight of each painting, or of each of the network's own styles.
+def blends_for(model: Model, how: Stylization, num_pictures: int) -> Sequence[Sequence[float]]:
+    """The weight of each painting, or of each of the network's own styles: once, or once for each mask.
 
     Args:
         model: The network.
@@ -146,10 +159,37 @@ def blend_for(model: Model, how: Stylization, num_pictures: int) -> Sequence[flo
         num_pictures: How many paintings are given.
 
     Raises:
-        ConfigError: The styles and weights do not fit the network.
+        ConfigError: The styles, weights and masks do not fit the network.
     """
     method, name = how.method, model.path.name
     assert isinstance(method, OnePass)
+    if method.colors == "photo" and model.styles != "any":
+        raise ConfigError(
+            f"{name} has learnt the colours of its styles, and no painting is recoloured; leave out the "
+            "photograph's colours (keep-colors), or take a network for any style, such as adain-slim"
+        )
+    if not method.masks:
+        return [_blend_for(model, how, method, num_pictures)]
+    if how.blend is not None:
+        raise ConfigError("masks say where each style goes and a blend how much of it; leave one of them out")
+    own = {"any": num_pictures, "many": len(method.styles or model.style_names), "one": 1}[model.styles]
+
+    def only(number: int) -> Sequence[float]:
+        # What has one style has no blend to be asked for.
+        blend = None if own <= 1 else tuple(float(n == number) for n in range(own))
+        return _blend_for(model, replace(how, blend=blend), method, num_pictures)
+
+    blends = [only(0), *(only(number) for number in range(1, own))]
+    if len(method.masks) != own:
+        raise ConfigError(
+            f"masks: {len(method.masks)} were given, and the styles are {own}; give one for each style, in "
+            "their order"
+        )
+    return blends
+
+
+def _blend_for(model: Model, how: Stylization, method: OnePass, num_pictures: int) -> Sequence[float]:
+    name = model.path.name
     if model.styles == "any":
         if method.styles:
             raise ConfigError(

@@ -107,10 +107,21 @@ def stylization(
             f"the preset {preset!r} optimises the picture and has no use for a model; leave one of them out"
         )
     else:
+        _check_no_one_pass(preset, base.kind, changes or {})
         method = build(Optimization, assign(Optimization, base.method, changes or {}))
         backbones[method.backbone.name]  # An unknown one is answered here, before any picture is read.
     settings = {"preset": preset, "working_size": base.size, "method": method, **settings}
     return build(Stylization, settings)
+
+
+def _check_no_one_pass(preset: str, kind: str, changes: Mapping[str, Any]) -> None:
+    only_there = annotations_of(OnePass).keys() - annotations_of(Optimization).keys()
+    for name in (path.partition(".")[0] for path in changes):
+        if kind == "method" and name in only_there:
+            raise ConfigError(
+                f"{name} is a setting of a trained network, and the preset {preset!r} optimises the picture; "
+                "leave it out, or choose the preset 'instant' or a model"
+            )
 
 
 def _one_pass(preset: str, base: Mapping[str, Any], changes: Mapping[str, Any]) -> OnePass:

@@ -57,6 +57,12 @@ class StylizeJob:
     stylization: Annotated[Stylization, Setting("How")]
     saving: Annotated[Saving, Setting("What is written")] = field(default_factory=Saving)
 
+    @property
+    def pictures(self) -> tuple[str, ...]:
+        """The picture files that it reads beside the photograph: paintings and masks."""
+        method = self.stylization.method
+        return (*self.styles, *(method.masks if isinstance(method, OnePass) else ()))
+
     def __post_init__(self) -> None:
         if isinstance(self.stylization.method, Optimization):
             if not self.styles:
@@ -277,4 +283,4 @@ def _inputs(job: StylizeJob) -> list[Path]:
     else:
         # Weights are a file or a name; a name is the path of nothing that the job could overwrite.
         start, weights = _start_path(method), method.backbone.weights
-    return [Path(path) for path in (job.content, *job.styles, weights, start) if path is not None]
+    return [Path(path) for path in (job.content, *job.pictures, weights, start) if path is not None]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
 from typing import Annotated, ClassVar
 
 import torch
@@ -51,7 +53,7 @@ class AdaIN(Network):
     no normalisation, which would take the style away again.
 
     What it knows of a style is ``mean`` and ``deviation``, ``(B, C, 1, 1)``. They may also be maps,
-    ``(B, C, h, w)``: that is how masks place several styles.
+    ``(B, C, h, w)``: that is how :meth:`in_regions` places several styles.
 
     Args:
         encoder: Frozen, asked for one layer.
@@ -86,19 +88,26 @@ class AdaIN(Network):
         painted: Tensor = self.decoder(self.transferred(whole, style, alpha=alpha)[self.layer])
         return painted[..., : content.shape[2], : content.shape[3]]
 
-    def in_regions(self, styles: Sequence[Style], masks: Tensor) -> Style:
+    def in_regions(
+        self, content: Tensor, styles: Sequence[Style | None], masks: Tensor, *, alpha: float = 1.0
+    ) -> Tensor:
+        """One pass, each style in the features where its mask is."""
+        self._check_masks(content, styles, masks)
+        given = [style for style in styles if style is not None]
+        painted: Tensor = self(content, self.style_maps(given, masks), alpha=alpha)
+        return painted
+
+    def style_maps(self, styles: Sequence[Style], masks: Tensor) -> Style:
         """Several styles as one, each where its mask is, as maps of the features' size.
 
         Args:
             styles: From :meth:`encode`.
             masks: Weight of each style at each pixel, ``(1, N, H, W)``, >= 0, which sum to 1 over N.
         """
-        padded = padded_to_multiple(masks, self.encoder.stride)
+        padded = padded_to_multiple(masks, self.encoder.stride, at_least=self.encoder.smallest)
         weights = functional.avg_pool2d(padded, self.encoder.stride)  # (1, N, h, w)
         return {
-            key: torch.stack([weights[:, n : n + 1] * style[key] for n, style in enumerate(styles)]).sum(
-                dim=0
-            )
+            key: reduce(add, (weights[:, n : n + 1] * style[key] for n, style in enumerate(styles)))
             for key in styles[0]
         }
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from velatura.backbones import Backbone
 from velatura.core.registry import Registry
+from velatura.networks.statistics import held_apart
 
 __all__ = ["Network", "NetworkConfig", "Style", "StyleCount", "blend_styles", "networks"]
 
@@ -80,6 +81,44 @@ class Network(nn.Module, ABC):
     @abstractmethod
     def stylize(self, content: Tensor, style: Style | None, *, alpha: float) -> Tensor:
         """:meth:`forward`, its arguments checked."""
+
+    def in_regions(
+        self, content: Tensor, styles: Sequence[Style | None], masks: Tensor, *, alpha: float = 1.0
+    ) -> Tensor:
+        """The stylization with each style where its mask is (Huang and Belongie 2017, section 7.1).
+
+        Here the picture of each style, mixed in pixels; a network that can place styles in its features
+        does that instead.
+
+        Args:
+            content: As in :meth:`forward`.
+            styles: One a region, as in :meth:`forward`.
+            masks: Weight of each at each pixel, ``(1, N, H, W)``, >= 0, which sum to 1 over N.
+            alpha: As in :meth:`forward`.
+
+        Returns:
+            ``(B, 3, H, W)``.
+
+        Raises:
+            ValueError: The masks fit neither the styles nor the photographs, or :meth:`forward` raises.
+        """
+        self._check_masks(content, styles, masks)
+
+        def share_of(number: int) -> Tensor:
+            with held_apart(self, number):
+                painted: Tensor = self(content, styles[number], alpha=alpha)
+            return masks[:, number : number + 1] * painted
+
+        mixed: Tensor = reduce(add, (share_of(number) for number in range(len(styles))))
+        return mixed
+
+    def _check_masks(self, content: Tensor, styles: Sequence[Style | None], masks: Tensor) -> None:
+        expected = (1, len(styles), *content.shape[2:])
+        if not styles or tuple(masks.shape) != expected:
+            raise ValueError(
+                f"expected masks of shape {expected}, one a style, each as large as the photograph, "
+                f"not {tuple(masks.shape)}"
+            )
 
     def encode(self, style: Tensor) -> Style:  # noqa: ARG002 - for those that take any
         """What a network for any style needs to know of paintings, ``(B, 3, h, w)`` in [0, 1].

@@ -15,7 +15,14 @@ from torch import Tensor, nn
 
 from velatura.ops.precision import at_least_float32
 
-__all__ = ["ChannelMoments", "ChannelStatistics", "InstanceNorm", "Statistics", "held_statistics"]
+__all__ = [
+    "ChannelMoments",
+    "ChannelStatistics",
+    "InstanceNorm",
+    "Statistics",
+    "held_apart",
+    "held_statistics",
+]
 
 
 class Statistics(nn.Module, ABC):
@@ -23,16 +30,18 @@ class Statistics(nn.Module, ABC):
 
     def __init__(self) -> None:
         super().__init__()
-        self.held: tuple[Tensor, Tensor] | None = None
+        self.held: dict[int, tuple[Tensor, Tensor]] = {}
         self.is_holding = False
+        self.slot = 0
+        """Which of those held counts: one for each style that passes."""
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Of ``(B, C, H, W)``, in float32 at least."""
-        if self.held is not None:
-            return self.held
+        if self.is_holding and self.slot in self.held:
+            return self.held[self.slot]
         measured = self.measured(features)
         if self.is_holding:
-            self.held = measured
+            self.held[self.slot] = measured
         return measured
 
     @abstractmethod
@@ -105,4 +114,25 @@ def held_statistics(network: nn.Module) -> Iterator[None]:
         yield
     finally:
         for part in parts:
-            part.is_holding, part.held = False, None
+            part.is_holding, part.held = False, {}
+
+
+@contextlib.contextmanager
+def held_apart(network: nn.Module, slot: int) -> Iterator[None]:
+    """What is held within the block is held apart from what other blocks hold.
+
+    The statistics of the norms behind an exchange are of one style's picture; another style has its own.
+
+    Args:
+        network: Whose statistics may be held at the moment.
+        slot: A number for the style.
+    """
+    parts = [module for module in network.modules() if isinstance(module, Statistics)]
+    before = [part.slot for part in parts]
+    for part in parts:
+        part.slot = slot
+    try:
+        yield
+    finally:
+        for part, own in zip(parts, before, strict=True):
+            part.slot = own

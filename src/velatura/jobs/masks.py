@@ -1,0 +1,59 @@
+"""Masks: pictures that say where each style goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from velatura.core.errors import ConfigError
+from velatura.imaging import Picture, read_picture
+from velatura.ops.color import luma
+from velatura.ops.resize import resize, same_aspect
+
+__all__ = ["mask_notes", "mask_weights", "read_masks"]
+
+_BLACK = (0.0, 0.0, 0.0)
+
+# Below, it is what a JPEG makes of white.
+_SAID_ABOVE = 0.02
+
+
+def read_masks(paths: Sequence[str], content: Picture) -> list[Picture]:
+    """The masks for one photograph.
+
+    Args:
+        paths: A file for each style.
+        content: The photograph, of whatever size.
+
+    Raises:
+        ImageError: A mask cannot be read.
+        ConfigError: A mask has not the photograph's proportions, or is black everywhere.
+    """
+    masks = [read_picture(path) for path in paths]
+    for path, mask in zip(paths, masks, strict=True):
+        if not same_aspect((mask.height, mask.width), (content.height, content.width)):
+            raise ConfigError(
+                f"mask {path} is {mask.width}x{mask.height} and the photograph "
+                f"{content.width}x{content.height}; give it the same proportions"
+            )
+        if not _lightness(mask).max() > 0:
+            raise ConfigError(f"mask {path} is black everywhere; make it white where its style goes")
+    return masks
+
+
+def mask_weights(masks: Sequence[Picture], size: tuple[int, int]) -> Tensor:
+    """How light each mask is, at a size, ``(N, *size)`` in [0, 1]; what is transparent counts as black."""
+    return torch.cat([resize(_lightness(mask), size).clamp(0, 1)[0] for mask in masks])
+
+
+def mask_notes(weights: Tensor) -> Iterator[str]:
+    """What to say of masks, ``(N, H, W)``, that leave much of the photograph as it is."""
+    left = 1 - float(weights.sum(dim=0).clamp(max=1).mean())
+    if left > _SAID_ABOVE:
+        yield f"the masks leave {left:.0%} of the photograph as it is"
+
+
+def _lightness(mask: Picture) -> Tensor:
+    return luma(mask.over(_BLACK).pixels[None])
