@@ -335,7 +335,7 @@ def sweep(tmp_path):
 
 def test_a_sweep_has_its_cells(report, sweep):
     found = report(sweep)
-    assert figures(found.page) == ["optimizer.lr 0.01", "optimizer.lr 0.1"]
+    assert figures(found.page) == ["lr 0.01", "lr 0.1"]
     assert [curve["name"] for curve in found.page.data[0]["curves"]] == figures(found.page)
     text = found.page.text
     assert "optimizer.lr style-gram error 0.01 0.5 – 0.1 1.5 – 1 – not finite" in text.replace("1.0 –", "1 –")

@@ -33,7 +33,7 @@ def opened(browser):
         context = browser.new_context(**device, **settings)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(90_000)
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda asked: complaints.append(asked.url[:80]) if not is_own(asked.url) else None)

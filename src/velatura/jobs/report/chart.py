@@ -105,7 +105,7 @@ def chart_of_cells(losses: Sequence[tuple[str, Sequence[Any]]]) -> Chart | None:
     for name, values in losses:
         finite = [number(value) for value in values]
         curves.append(Curve(name=name, points=[(place + 1, finite[place]) for place in _thinned(finite)]))
-    return _chart("Loss of each cell over the steps; losses of different settings may not compare", curves)
+    return _chart("Losses of one photograph and painting; of different settings they may not compare", curves)
 
 
 def _value(entry: Mapping[str, Any], name: str) -> Any:

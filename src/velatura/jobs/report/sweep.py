@@ -22,6 +22,7 @@ CELLS = "cells.csv"
 _MOST_ROWS = 500
 _MOST_IN_LABEL = 4
 _MOST_CURVES = 7
+_NAMED_BY_VALUE = ("content", "style")
 _HASH = re.compile(r"[0-9a-f]{12,64}")
 
 
@@ -86,7 +87,7 @@ def sweep_in(folder: Path) -> Sweep | None:
     groups: dict[Path, tuple[str, str]] = {}
     for row, picture in zip(rows, of_rows, strict=True):
         if picture is not None:
-            pictures.setdefault(picture, ", ".join(f"{name} {row[name]}" for name in axes if row[name]))
+            pictures.setdefault(picture, _label(row, axes))
             groups.setdefault(picture, (row.get("content", ""), row.get("style", "")))
     notes = [f"{len(rows) - _MOST_ROWS} more cells are in {CELLS}"] if len(rows) > _MOST_ROWS else []
     if missing := of_rows.count(None):
@@ -100,7 +101,7 @@ def sweep_in(folder: Path) -> Sweep | None:
         same={name: rows[0][name] for name in names if name not in telling and rows[0][name]},
         pictures=tuple((label, picture) for picture, label in pictures.items()),
         groups=tuple(groups.values()),
-        losses=tuple(_losses(pictures)),
+        losses=tuple(_losses(pictures, groups)),
         means=tuple(line for line in _lines_of(folder / "table.md") if line not in about),
         figures=tuple(picture for picture in pictures_in(folder) if picture not in pictures),
         notes=tuple(notes),
@@ -130,9 +131,27 @@ def _about(manifest: Any) -> Iterator[str]:
         yield str(note)
 
 
-def _losses(pictures: Mapping[Path, str]) -> Iterator[tuple[str, Sequence[Any]]]:
-    """What lies beside the pictures of some cells: ``losses.json``, values of every step by term."""
-    for picture, label in spread([*pictures.items()], _MOST_CURVES):
+def _label(row: Mapping[str, str], axes: Sequence[str]) -> str:
+    """``weight 1000, lake, waves``: of a dotted field its last word, if no other axis has it too."""
+    last = [name.rpartition(".")[2] for name in axes]
+    words = [
+        row[name] if name in _NAMED_BY_VALUE else f"{short if last.count(short) == 1 else name} {row[name]}"
+        for name, short in zip(axes, last, strict=True)
+        if row[name]
+    ]
+    return ", ".join(words)
+
+
+def _losses(
+    pictures: Mapping[Path, str], groups: Mapping[Path, tuple[str, str]]
+) -> Iterator[tuple[str, Sequence[Any]]]:
+    """What lies beside the pictures of some cells: ``losses.json``, values of every step by term.
+
+    Those of one photograph and one painting, for others do not compare.
+    """
+    first = next(iter(groups.values()), None)
+    alike = [(picture, label) for picture, label in pictures.items() if groups[picture] == first]
+    for picture, label in spread(alike, _MOST_CURVES):
         loss = dig(_json_in(picture.parent / "losses.json"), "loss")
         if isinstance(loss, list) and loss:
             yield label, loss
