@@ -122,7 +122,7 @@ def test_a_variant_takes_the_changes_of_the_one_that_it_is_over(search, tmp_path
 
 def test_factors_are_on_what_the_preset_has(search, tmp_path, monkeypatch):
     method = {"pyramid": {"steps": [40, 35]}, "terms": {"content": {"weight": 0.25, "of": "content"}}}
-    preset = Preset(name="fast", title="", source="", size=512, method=method, sources={})
+    preset = Preset(name="fast", title="", source="", size=512, kind="method", settings=method, sources={})
     monkeypatch.setattr(search, "load_preset", {"fast": preset}.__getitem__)
     text = """
         [one]

@@ -183,7 +183,7 @@ def test_enlarging(stylize, tmp_path):
         (["--init", "picture"], "initialization 'picture' needs a picture"),
         (["--resume", "none.safetensors"], "cannot resume: there is no checkpoint none.safetensors"),
         (["--weights", "none.pth"], "no weights file none.pth"),
-        (["--mask", "a.png"], "No such option: --mask"),
+        (["--masks", "a.png"], "No such option: --masks"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(stylize_refused, tmp_path, words, line):
