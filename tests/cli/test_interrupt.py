@@ -44,7 +44,7 @@ def test_a_second_ctrl_c_ends_at_once(photo, painting, tmp_path):
     script = (
         "import sys, time\n"
         "from velatura.cli import main, stylize\n"
-        "def run(job, *, on_progress, cancelled):\n"
+        "def run(job, *, on_progress, cancelled, **_):\n"
         "    print('begun', flush=True)\n"
         "    while True:\n"
         "        time.sleep(0.01)\n"
