@@ -1,5 +1,6 @@
 """The command line in this process, and small pictures to give to it."""
 
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -71,3 +72,17 @@ def stylize_refused(refused, photo, painting, tmp_path):
         return refused("stylize", content, style, "-o", output, "--steps", 2, *words)
 
     return call
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A real browser, for the pages that the command line writes."""
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if chromium is None:
+        pytest.skip("chromium is not installed")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()

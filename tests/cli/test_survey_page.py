@@ -4,33 +4,20 @@ import base64
 import io
 import json
 import re
-import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import sync_playwright
 
 from velatura.imaging import Picture
 from velatura.jobs.survey.definition import unseal
 from velatura.jobs.survey.plan import plan
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 ITEMS = ("lake", "town", "still", "tree")
 SHAPES = {"lake": (90, 160), "town": (90, 160), "still": (160, 90), "tree": (120, 120)}
 DESK = {"viewport": {"width": 1280, "height": 800}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 LYING_PHONE = {**PHONE, "viewport": {"width": 844, "height": 390}}
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -110,6 +110,13 @@ def test_in_training_detail_is_the_decoders_own():
     assert network.train()(content, style).shape == plain(content, plain.encode(picture(1))).shape
 
 
+@pytest.mark.parametrize("bands", [0, 1, 5])
+def test_any_size_comes_back_whatever_the_bands(bands):
+    network = built(trained=True, bands=bands)
+    content = picture(0, 41, 67)
+    assert network(content, network.encode(picture(1, 50, 33))).shape == content.shape
+
+
 def test_every_style_parameter_steers_one_part():
     network = built()
     assert network.steering[-1].out_features == sum(stage.steered for stage in network.stages) == 1088

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from velatura.networks.statistics import InstanceNorm
+
 __all__ = [
     "SHAVED",
     "STRIDE",
@@ -26,11 +28,13 @@ __all__ = [
     "Row",
     "TransformationNetwork",
     "Upsampling",
+    "draw_as_torch7",
     "faded",
     "mirrored_around",
+    "mirrored_positions",
 ]
 
-Border = Literal["valid", "zeros", "reflect"]
+Border = Literal["valid", "zeros", "reflect", "replicate", "circular"]
 """What a convolution sees beyond the edge; ``valid``: nothing, so that its result is smaller."""
 
 Upsampling = Literal["transposed", "nearest"]
@@ -77,7 +81,7 @@ class Convolution(nn.Conv2d):
             kernel,
             stride,
             padding=0 if border == "valid" else kernel // 2,
-            padding_mode="reflect" if border == "reflect" else "zeros",
+            padding_mode="zeros" if border == "valid" else border,
             bias=bias,
         )
 
@@ -242,8 +246,8 @@ def mirrored_around(pictures: Tensor, *, margin: int) -> Tensor:
     bottom, right = margin + _missing(height), margin + _missing(width)
     if bottom < height and right < width:
         return functional.pad(pictures, (margin, right, margin, bottom), mode="reflect")
-    rows = _mirrored(height, margin, bottom, device=pictures.device)
-    columns = _mirrored(width, margin, right, device=pictures.device)
+    rows = mirrored_positions(height, margin, bottom, device=pictures.device)
+    columns = mirrored_positions(width, margin, right, device=pictures.device)
     framed = pictures.index_select(2, rows).index_select(3, columns)
     if pictures.is_contiguous(memory_format=torch.channels_last):
         return framed.contiguous(memory_format=torch.channels_last)
@@ -255,11 +259,36 @@ def _missing(size: int) -> int:
     return -size % STRIDE if size > STRIDE else _SMALLEST - size
 
 
-def _mirrored(size: int, before: int, after: int, *, device: torch.device) -> Tensor:
-    """Indices into ``size`` positions, up and down again: 0 1 2 1 0 1 2 .."""
+def mirrored_positions(size: int, before: int, after: int, *, device: torch.device) -> Tensor:
+    """Indices into ``size`` positions, up and down again: 0 1 2 1 0 1 2 ..
+
+    Args:
+        size: Positions of an axis.
+        before: Indices that stand before the first.
+        after: Indices that follow the last.
+        device: Where they are to be.
+    """
     last = size - 1
     positions = torch.arange(-before, size + after, device=device)
     return last - (positions.remainder(max(2 * last, 1)) - last).abs()
+
+
+def draw_as_torch7(network: nn.Module, rng: torch.Generator, *, norms: bool = True) -> None:
+    """Draws the weights as Torch 7 did: uniform up to one over the root of the fan-in, biases too.
+
+    Args:
+        network: Whose convolutions, transposed ones too, are drawn.
+        rng: Draws them, on the CPU.
+        norms: Whether the scales of norms are drawn too, between 0 and 1.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            bound = (module.in_channels * module.weight[0, 0].numel()) ** -0.5
+            nn.init.uniform_(module.weight, -bound, bound, generator=rng)
+            if module.bias is not None:
+                nn.init.uniform_(module.bias, -bound, bound, generator=rng)
+        elif norms and isinstance(module, InstanceNorm | nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, generator=rng)
 
 
 def faded(photographs: Tensor, stylizations: Tensor, alpha: float) -> Tensor:

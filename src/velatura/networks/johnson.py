@@ -19,7 +19,15 @@ from velatura.backbones.base import CAFFE_MEAN_BGR
 from velatura.core.config import Setting
 from velatura.core.errors import ConfigError, WeightsError
 from velatura.networks.base import Network, NetworkConfig, Style, StyleCount, networks
-from velatura.networks.blocks import SHAVED, STRIDE, TransformationNetwork, Upsampling, faded, mirrored_around
+from velatura.networks.blocks import (
+    SHAVED,
+    STRIDE,
+    TransformationNetwork,
+    Upsampling,
+    draw_as_torch7,
+    faded,
+    mirrored_around,
+)
 from velatura.networks.statistics import InstanceNorm
 
 __all__ = ["Johnson", "JohnsonNetwork", "from_pytorch_example"]
@@ -85,7 +93,7 @@ class Johnson(NetworkConfig):
         if num_styles != 1:
             raise ConfigError(f"a johnson network learns 1 style, not {num_styles}; take cin for several")
         network = JohnsonNetwork(self)
-        _draw(network, rng, norm_weights=self.norm_weights)
+        draw_as_torch7(network, rng, norms=self.norm_weights == "uniform")
         return network
 
 
@@ -137,17 +145,6 @@ class JohnsonNetwork(Network):
             case "linear":
                 return wide / 255
         raise ConfigError(f"johnson: unknown output {self.output!r}")
-
-
-def _draw(network: nn.Module, rng: torch.Generator, *, norm_weights: Literal["uniform", "ones"]) -> None:
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-            bound = (module.in_channels * module.weight[0, 0].numel()) ** -0.5
-            nn.init.uniform_(module.weight, -bound, bound, generator=rng)
-            if module.bias is not None:
-                nn.init.uniform_(module.bias, -bound, bound, generator=rng)
-        elif isinstance(module, InstanceNorm | nn.BatchNorm2d) and norm_weights == "uniform":
-            nn.init.uniform_(module.weight, generator=rng)
 
 
 def _example_names() -> dict[str, str]:

@@ -57,7 +57,6 @@ class MultiAdaINConfig(NetworkConfig):
     floor: Annotated[
         float, Gt(0), Setting("Variance added in every direction", unit="of a channel's own")
     ] = 0.05
-
     bands: Annotated[
         int,
         Interval(ge=0, le=6),
@@ -93,9 +92,9 @@ class MultiAdaIN(Network):
     the painting's colours, blurred: detail is painted, not kept. What it paints is weaker than the painting's
     detail; outside of training, :class:`BandMatching` makes it as strong.
 
-    What it knows of a style, by layer and for the colours themselves: ``LAYER.mean``, ``(B, C)``, and
-    ``LAYER.second``, ``(B, C, C)``, raw moments, which mix linearly. ``alpha`` mixes them with the
-    photograph's own.
+    What it knows of a style, by layer, for the colours themselves and for each band of detail:
+    ``LAYER.mean``, ``(B, C)``, and ``LAYER.second``, ``(B, C, C)``, raw moments, which mix linearly.
+    ``alpha`` mixes them with the photograph's own.
 
     Args:
         config: Its settings.
@@ -159,7 +158,8 @@ class MultiAdaIN(Network):
     def stylize(self, content: Tensor, style: Style | None, *, alpha: float) -> Tensor:
         """One pass through encoder, exchanges and decoder."""
         assert style is not None
-        whole = padded_to_multiple(content, self.encoder.stride, at_least=self.encoder.smallest)
+        multiple = max(self.encoder.stride, self.bands.multiple)
+        whole = padded_to_multiple(content, multiple, at_least=self.encoder.smallest)
         with torch.no_grad():
             features = self._features(whole)
             own = _entries({name: self.moments[_key(name)](maps) for name, maps in features.items()})

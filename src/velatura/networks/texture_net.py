@@ -21,6 +21,7 @@ from velatura.core.config import Setting
 from velatura.core.errors import ConfigError
 from velatura.core.rng import generator
 from velatura.networks.base import Network, NetworkConfig, Style, StyleCount, networks
+from velatura.networks.blocks import Convolution, draw_as_torch7, mirrored_positions
 from velatura.networks.statistics import InstanceNorm
 from velatura.ops.precision import at_least_float32
 
@@ -93,7 +94,7 @@ class TextureNet(NetworkConfig):
         if num_styles != 1:
             raise ConfigError(f"a texture network learns 1 style, not {num_styles}; take cin for several")
         network = TextureNetwork(self)
-        _draw(network, rng)
+        draw_as_torch7(network, rng)
         return network
 
 
@@ -119,7 +120,7 @@ class TextureNetwork(Network):
             _Join(number * width, width, norm=_norm(config), block=block)
             for number in range(1, config.scales)
         )
-        self.last = _Convolution(config.scales * width, 3, 1)
+        self.last = Convolution(config.scales * width, 3, 1, border="zeros")
         self.rng = generator(0, "noise") if config.noise_channels else None
         mean = torch.tensor(CAFFE_MEAN_BGR).flip(0)[:, None, None]
         self.register_buffer("mean", mean, persistent=False)
@@ -190,18 +191,6 @@ class TextureNetwork(Network):
         ]
 
 
-class _Convolution(nn.Conv2d):
-    """A convolution of an odd kernel that keeps the size, whose weights its network draws."""
-
-    def __init__(
-        self, channels_in: int, channels_out: int, kernel: int, *, padding: Padding = "zeros"
-    ) -> None:
-        super().__init__(channels_in, channels_out, kernel, padding=kernel // 2, padding_mode=padding)
-
-    def reset_parameters(self) -> None:
-        """Draws nothing: torch would draw from the global generator."""
-
-
 class _Join(nn.Module):
     """Coarse features at twice their size beside the next finer ones, each normalised, then a block.
 
@@ -240,7 +229,7 @@ def _block(channels_in: int, channels_out: int, *, config: TextureNet) -> nn.Seq
         given = channels_in if number == 0 else channels_out
         slope = 0.01 if config.activation == "leaky" else 0.0
         layers += [
-            _Convolution(given, channels_out, kernel, padding=config.padding),
+            Convolution(given, channels_out, kernel, border=config.padding),
             norm(channels_out),
             nn.LeakyReLU(slope, inplace=True),
         ]
@@ -263,19 +252,7 @@ def _mirrored(pictures: Tensor, size: tuple[int, int]) -> Tensor:
     if bottom < pictures.shape[2] and right < pictures.shape[3]:
         return functional.pad(pictures, (0, right, 0, bottom), mode="reflect")
     for axis, wanted in zip((2, 3), size, strict=True):
-        last = pictures.shape[axis] - 1
-        positions = torch.arange(wanted, device=pictures.device)
-        # Up and down again: 0 1 2 1 0 1 2 ..
-        pictures = pictures.index_select(axis, last - (positions.remainder(max(2 * last, 1)) - last).abs())
+        own = pictures.shape[axis]
+        positions = mirrored_positions(own, 0, wanted - own, device=pictures.device)
+        pictures = pictures.index_select(axis, positions)
     return pictures
-
-
-def _draw(network: nn.Module, rng: torch.Generator) -> None:
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            assert module.bias is not None
-            bound = module.weight[0].numel() ** -0.5
-            nn.init.uniform_(module.weight, -bound, bound, generator=rng)
-            nn.init.uniform_(module.bias, -bound, bound, generator=rng)
-        elif isinstance(module, InstanceNorm | nn.BatchNorm2d):
-            nn.init.uniform_(module.weight, generator=rng)
