@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from annotated_types import Ge, Interval
@@ -60,6 +60,9 @@ class Descent:
         iterates: What to keep of the canvases.
         precision: What the backbone computes in.
     """
+
+    canvases: ClassVar[int] = 3
+    """How many it holds from step to step: the canvas, the average, the best."""
 
     def __init__(
         self,

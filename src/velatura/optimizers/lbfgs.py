@@ -46,6 +46,15 @@ class LBFGS(ImageOptimizer):
         """L-BFGS on ``canvas``."""
         return _LBFGSSteps(canvas, self)
 
+    def remembered(self, steps: int) -> int:
+        """The last gradient and step, and a pair for each step before that is remembered."""
+        return 2 + 2 * min(self.history, max(0, steps - 1))
+
+    @property
+    def worked_on(self) -> int:
+        """The direction and the change of the gradient; a line search begins where the canvas was."""
+        return 2 if self.line_search == "none" else 4
+
 
 class _LBFGSSteps(CanvasOptimizer):
     r"""Nocedal and Wright 2006, algorithm 7.5: each step is :math:`x \leftarrow x - t H g`.
