@@ -13,13 +13,14 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from velatura.ops.gram import NUMBERS_AT_ONCE, channel_products, products_gradient
-from velatura.ops.positions import check_features, position_weights
+from velatura.ops.positions import check_features, check_mask, position_weights
 from velatura.ops.precision import at_least_float32, without_autocast
 
 __all__ = [
     "channel_moments",
     "covariance",
     "deviation",
+    "moment_sums",
     "moments_distance",
     "raw_moments",
     "raw_moments_in_passing",
@@ -50,6 +51,32 @@ def raw_moments(features: Tensor, mask: Tensor | None = None) -> tuple[Tensor, T
         return mean, second
     weights = position_weights(mask, features)
     return (features * weights).sum(dim=(2, 3)), channel_products(features * weights.sqrt())
+
+
+def moment_sums(features: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    """What :func:`raw_moments` is made of, as sums that those of other positions can be added to.
+
+    Args:
+        features: Activations, ``(B, C, H, W)``.
+        mask: Weights of the positions >= 0, ``(B, 1, H, W)`` or ``(1, 1, H, W)``; all may be 0. None: 1 each.
+
+    Returns:
+        The sum of the weights ``(B,)`` or ``(1,)``, the weighted sum of the features ``(B, C)``, and that of
+        their products ``(B, C, C)``.
+    """
+    check_features(features)
+    if mask is None:
+        mean, second = _RawMoments.apply(features.flatten(2))  # type: ignore[no-untyped-call]
+        count = features.shape[2] * features.shape[3]
+        return mean.new_full((1,), count), mean * count, second * count
+    check_mask(mask, features)
+    weights = at_least_float32(mask)
+    wide = at_least_float32(features)
+    return (
+        weights.sum(dim=(1, 2, 3)),
+        (wide * weights).sum(dim=(2, 3)),
+        channel_products(wide * weights.sqrt()),
+    )
 
 
 def raw_moments_in_passing(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
