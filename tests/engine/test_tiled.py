@@ -84,20 +84,24 @@ def _loss_and_gradient(objective, size):
 NETWORKS = {
     "slim": ("vgg19-slim", "native", ("relu1_1", "relu2_2", "relu3_3")),
     "max": ("vgg19-slim", "max", ("conv1_1", "pool2", "relu4_1")),
-    "residual": ("resnet18", "native", ("conv1", "layer1", "layer3")),
+    "residual": ("resnet18", "native", ("conv1", "layer1", "layer2")),
     "squeezed": ("squeezenet1_1", "native", ("conv1", "fire3", "fire5")),
 }
 
 
 @pytest.mark.parametrize("padding", ["zeros", "reflect", "replicate"])
 @pytest.mark.parametrize("kind", NETWORKS)
-@pytest.mark.parametrize(("size", "own"), [((61, 131), 32), ((99, 83), 48)])
-def test_tiles_give_the_loss_and_the_gradient_of_the_whole(networks, kind, padding, size, own):
+@pytest.mark.parametrize(
+    ("own", "more"), [(32, (None, 53)), (48, (27, None)), (16, (9, 30))], ids=["columns", "rows", "both"]
+)
+def test_tiles_give_the_loss_and_the_gradient_of_the_whole(networks, kind, padding, own, more):
     name, pooling, layers = NETWORKS[kind]
     backbone, terms = networks(name, pooling, padding), _terms(*layers)
     needs = TiledObjective(backbone, terms).needs
-    tiled = TiledObjective(backbone, terms, edge=needs.least_edge + own // needs.grid * needs.grid)
-    assert len(picture_tiles(size, edge=tiled.edge, needs=needs)) > 1
+    edge = needs.least_edge + own // needs.grid * needs.grid
+    tiled = TiledObjective(backbone, terms, edge=edge)
+    size = tuple(61 if extra is None else edge + extra for extra in more)
+    assert len(picture_tiles(size, edge=edge, needs=needs)) > 1
     expected, wanted = _loss_and_gradient(Objective(backbone, terms), size)
     found, gradient = _loss_and_gradient(tiled, size)
     assert found == {name: pytest.approx(value, rel=1e-10) for name, value in expected.items()}
