@@ -41,12 +41,25 @@ class _Seen:
         layers: Layers whose whole maps are wanted.
     """
 
-    keys: Collection[_Key]
+    keys: Sequence[_Key]
     maps: Collection[str] = ()
 
     @property
     def layers(self) -> set[str]:
         return {layer for _, layer in self.keys} | set(self.maps)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Shown:
+    """A tile that was looked at.
+
+    Args:
+        part: What it read of the picture, which asks for its gradient.
+        found: Its sums, by term and layer.
+    """
+
+    part: Tensor
+    found: tuple[tuple[_Key, Sums], ...]
 
 
 class TiledObjective(Objective):
@@ -210,18 +223,25 @@ class TiledObjective(Objective):
         if not wants_gradient:
             return self._weighted(self._summed(pixels, tiles, every), pixels)
         unknown = [key for key in every if key not in self._slopes_kept]
-        sums = self._sums_before if is_old else self._summed(pixels, tiles, unknown)
+        shown: _Shown | None = None
+        if is_old:
+            sums = self._sums_before
+        else:
+            sums = self._summed(pixels, tiles[:-1], unknown)
+            if unknown:
+                shown = self._shown(pixels, tiles[-1], every)
+                for key, found in shown.found:
+                    if key in unknown:
+                        _add(sums, key, found)
         slopes = {key: self._slopes(key, sums) for key in every}
-        of_step, gradient = self._taken_back(pixels, tiles, slopes)
+        of_step, gradient = self._taken_back(pixels, tiles, slopes, shown)
         values = self._weighted(of_step, pixels)
         stacked = torch.stack(list(values.values()))
         computed: Tensor = _Computed.apply(canvas, stacked, gradient)  # type: ignore[no-untyped-call]
         return dict(zip(values, computed.unbind(), strict=True))
 
-    def _summed(
-        self, pixels: Tensor, tiles: Sequence[PictureTile], keys: Collection[_Key]
-    ) -> dict[_Key, Sums]:
-        """The sums of the whole, without gradients."""
+    def _summed(self, pixels: Tensor, tiles: Sequence[PictureTile], keys: Sequence[_Key]) -> dict[_Key, Sums]:
+        """The sums of the tiles, without gradients."""
         sums: dict[_Key, Sums] = {}
         if keys:
             with torch.no_grad():
@@ -230,29 +250,44 @@ class TiledObjective(Objective):
                         _add(sums, key, found)
         return sums
 
+    def _shown(self, pixels: Tensor, tile: PictureTile, keys: Sequence[_Key]) -> _Shown:
+        """The sums of a tile, ready to be taken back."""
+        part = _part_of(pixels, tile).requires_grad_()
+        with torch.enable_grad():
+            return _Shown(part=part, found=tuple(self._look(part, tile, _Seen(keys=keys))))
+
     def _taken_back(
-        self, pixels: Tensor, tiles: Sequence[PictureTile], slopes: Mapping[_Key, Sums]
+        self,
+        pixels: Tensor,
+        tiles: Sequence[PictureTile],
+        slopes: Mapping[_Key, Sums],
+        shown: _Shown | None,
     ) -> tuple[dict[_Key, Sums], Tensor]:
-        """Sums of the whole and the gradient of the picture, one tile after the other."""
+        """Sums of the whole and the gradient of the picture, one tile after the other.
+
+        It begins with the last tile: ``shown``, what the sums of the whole were completed with.
+        """
         sums: dict[_Key, Sums] = {}
         gradient = torch.zeros_like(pixels)
         moving: set[str] = set()
-        for tile in tiles:
-            part = _part_of(pixels, tile).requires_grad_()
+        for tile in reversed(tiles):
+            shown = shown or self._shown(pixels, tile, list(slopes))
             outputs, weights = [], []
-            with torch.enable_grad():
-                for key, found in self._look(part, tile, _Seen(keys=slopes)):
-                    _add(sums, key, found)
-                    for name, slope in slopes[key].items():
-                        if found[name].requires_grad:
-                            outputs.append(found[name])
-                            weights.append(slope.to(found[name]).expand_as(found[name]))
-                            moving.add(key[0])
+            for key, found in shown.found:
+                _add(sums, key, found)
+                for name, slope in slopes[key].items():
+                    if found[name].requires_grad:
+                        outputs.append(found[name])
+                        weights.append(slope.to(found[name]).expand_as(found[name]))
+                        moving.add(key[0])
             if outputs:
                 with torch.autocast(pixels.device.type, enabled=False):
                     torch.autograd.backward(outputs, weights)
-                assert part.grad is not None
-                gradient[..., *tile.read] += part.grad
+                assert shown.part.grad is not None
+                gradient[..., *tile.read] += shown.part.grad
+            # Or its maps would lie beside those of the next.
+            shown = None
+            outputs.clear()
         self._check_moving(moving)
         if self.statistics == "last-step":
             self._sums_before = sums
@@ -409,10 +444,10 @@ def _target(
 
 
 def _looked_at(features: Tensor, rows: slice, columns: slice, beyond: int) -> tuple[Tensor, Tensor]:
-    """Features to go on with, and a copy of those at the positions given and so many after them."""
+    """Features to go on with, and those at the positions given and so many after them."""
     rows, columns = slice(rows.start, rows.stop + beyond), slice(columns.start, columns.stop + beyond)
     if not (torch.is_grad_enabled() and features.requires_grad):
-        return features, features[..., rows, columns].contiguous(memory_format=_format_of(features))
+        return features, features[..., rows, columns]
     passed, own = _LookedAt.apply(features, rows, columns)  # type: ignore[no-untyped-call]
     return passed, own
 
@@ -424,8 +459,8 @@ class _LookedAt(torch.autograd.Function):
     def forward(ctx: Any, features: Tensor, rows: slice, columns: slice) -> tuple[Tensor, Tensor]:
         ctx.at, ctx.shape, ctx.format = (rows, columns), features.shape, _format_of(features)
         ctx.set_materialize_grads(False)
-        own = features[..., rows, columns].clone(memory_format=ctx.format)
-        return features.detach(), own
+        # Not views, which autograd would follow by itself.
+        return features.detach(), features.detach()[..., rows, columns]
 
     @staticmethod
     @once_differentiable

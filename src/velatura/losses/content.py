@@ -93,12 +93,15 @@ class Content(Loss, Additive):
         if self.standardize:
             return _channel_sums(wide, wanted, mask) | {"positions": part.positions()}
         if mask is None:
-            error, norm = squared_distance(wide, wanted), squared_norm(wanted)
+            error = squared_distance(wide, wanted)
         else:
             weights = at_least_float32(mask)
             error = ((wide - wanted).square() * weights).sum(dim=(1, 2, 3))
-            norm = (wanted.square() * weights).sum(dim=(1, 2, 3))
-        return {"error": error, "norm": norm, "numbers": part.positions() * wide.shape[1]}
+        sums = {"error": error, "numbers": part.positions() * wide.shape[1]}
+        if self.reduction == "relative":
+            squares = wanted.square() if mask is None else wanted.square() * at_least_float32(mask)
+            sums["norm"] = squares.sum(dim=(1, 2, 3))
+        return sums
 
     def distance(self, sums: Sums, target: Target) -> Tensor:  # noqa: ARG002 - it is in the sums already
         """The squared error."""

@@ -13,9 +13,8 @@ from velatura.core.config import Setting
 from velatura.core.errors import ConfigError
 from velatura.losses.additive import Additive, Part, Sums
 from velatura.losses.base import Loss, Target, check_divisor, losses, statistic
-from velatura.ops.gram import GramScale, channel_products, gram_divisor, gram_matrix
-from velatura.ops.positions import check_mask
-from velatura.ops.precision import at_least_float32
+from velatura.ops.gram import GramScale, gram_divisor, gram_matrix
+from velatura.ops.moments import moment_sums
 
 __all__ = ["Gram"]
 
@@ -69,11 +68,8 @@ class Gram(Loss, Additive):
 
     def sums(self, part: Part, target: Target) -> Sums:  # noqa: ARG002
         """The products of the channels, ``(B, C, C)``, and the positions."""
-        features, mask = part.own, part.own_mask
-        if mask is not None:
-            check_mask(mask, features)
-            features = at_least_float32(features) * at_least_float32(mask).sqrt()
-        return {"products": channel_products(features), "positions": part.positions()}
+        positions, _, products = moment_sums(part.own, part.own_mask)
+        return {"products": products, "positions": positions}
 
     def distance(self, sums: Sums, target: Target) -> Tensor:
         """The squared error of the Gram matrices."""
