@@ -39,10 +39,10 @@ class Allocations(TorchDispatchMode):
         # Else torch imports its compiler, which nobody calls here: 1.3 s and 75 MiB.
         return False
 
-    def __torch_dispatch__(  # noqa: D105 - torch's name
+    def __torch_dispatch__(
         self,
         func: Callable[..., Any],
-        types: Any,  # noqa: ARG002
+        types: Any,
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:

@@ -37,8 +37,8 @@ of other sizes leave. Measured: 1.6 to 2, from 512 to 1440 pixels, with a narrow
 _LIBRARIES = 40 * 2**20
 """What the libraries take for themselves once they compute."""
 _WINOGRAD_PLACES = 36
-_SHARE = 0.8
-"""Of the memory that is free: what is foretold is right to a quarter, and others want some too."""
+_TILE_STEP = 32
+"""How exactly the edge of a tile is chosen, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,9 @@ class Footprint:
         shown = max(seen) if tile is None else min(tile, max(seen))
         old = self.held(before, steps) if before else 0.0
         pictures = CANVAS_BYTES * sum(seen)
-        aiming = old + pictures + max(CANVAS_BYTES * photo, self.spread * self.aim.at(shown))
+        # Where it is taken in tiles, what is kept is beside the maps of one.
+        maps = self.spread * self.aim.at(shown) + (0 if tile is None else self.targets.at(pixels))
+        aiming = old + pictures + max(CANVAS_BYTES * photo, maps)
         remembered = self.remembered(steps) if before else 0
         # Stacked, resampled, and taken up: each is a copy.
         moving = CANVAS_BYTES * remembered * (before + 2 * pixels) + CANVAS_BYTES * Descent.canvases * pixels
@@ -199,39 +201,33 @@ def measure_footprint(
     )
 
 
-def choose_tile(
-    footprint: Footprint, run: Run, *, free: int, taken: int, overlap: int, grid: int
-) -> int | None:
-    """The largest tile edge with which a run fits into the memory that is free.
+def choose_tile(footprint: Footprint, run: Run, *, room: float, least: int) -> int | None:
+    """The largest tile with which a run fits.
 
     Args:
         footprint: What the run takes.
         run: What it passes through.
-        free: Bytes that the process may still take; eight tenths of them are used.
-        taken: Bytes that it has taken, which ``footprint.base`` counts too.
-        overlap: Pixels that a tile is shown beyond what it gives, on each side.
-        grid: What the edge is a multiple of, without its margins.
+        room: Bytes that the process may have in all.
+        least: Shortest edge that a tile may have.
 
     Returns:
-        Pixels of an edge, without margins; None: the whole fits.
+        Pixels of an edge, with all that a tile reads around; None: the whole picture fits.
 
     Raises:
         ConfigError: Not even the smallest tile fits.
     """
-    room = taken + _SHARE * free
     if footprint.peak(run) <= room:
         return None
 
     def fits(edge: int) -> bool:
-        return footprint.peak(run, tile=(edge + 2 * overlap) ** 2) <= room
+        return footprint.peak(run, tile=edge**2) <= room
 
-    if not fits(grid):
-        raise ConfigError(_too_large(footprint, run, room, tile=(grid + 2 * overlap) ** 2))
-    # Twice as large as long as it fits, then by halves.
-    step = edge = grid
+    if not fits(least):
+        raise ConfigError(_too_large(footprint, run, room, tile=least**2))
+    step, edge = least, least
     while fits(edge + step):
         edge, step = edge + step, 2 * step
-    while step > grid:
+    while step > _TILE_STEP:
         step //= 2
         if fits(edge + step):
             edge += step
@@ -257,11 +253,9 @@ def _too_large(footprint: Footprint, run: Run, room: float, *, tile: int) -> str
 def _measured(stylizer: OptimizationStylizer, edge: int, num_styles: int) -> tuple[int, int, int]:
     """Bytes of aiming, of the targets, and of a step, at one size."""
     rng = torch.Generator().manual_seed(edge)
-    pictures = [
-        stylizer.to_device(torch.rand((3, edge, edge), generator=rng)) for _ in range(1 + num_styles)
-    ]
+    pictures = [stylizer.to_device(torch.rand((3, edge, edge), generator=rng)) for _ in range(1 + num_styles)]
     objective, precision = stylizer.objective, stylizer.precision
-    objective.targets = {}
+    objective.targets, objective.edge = {}, None
     with Allocations() as counted, precision.autocast(stylizer.device):
         objective.aim(pictures[0], pictures[1:], [1 / num_styles] * num_styles)
         aim, targets = counted.most, counted.held
@@ -270,7 +264,7 @@ def _measured(stylizer: OptimizationStylizer, edge: int, num_styles: int) -> tup
         before = counted.held
         torch.autograd.backward(torch.stack(list(objective(canvas).values())).sum())
         step = counted.most - before
-    objective.targets = {}
+    objective.targets, objective.edge = {}, stylizer.method.tile
     return aim, targets, step
 
 
