@@ -20,9 +20,10 @@ def _pairs(state):
     assert {key for key in state if "." in key} == {
         f"{name}.{number}" for name in ("step", "change") for number in range(count)
     }
-    return (
+    steps, changes = (
         torch.stack([state[f"{name}.{number}"] for number in range(count)]) for name in ("step", "change")
     )
+    return steps, changes
 
 
 class Valley:

@@ -211,7 +211,7 @@ def _dot(one: Tensor, other: Tensor) -> Tensor:
     first, second = in_memory_order(one).flatten(), in_memory_order(other).flatten()
     if one.dtype == other.dtype == wide:
         return torch.dot(first, second)
-    pieces = zip(first.split(_AT_ONCE), second.split(_AT_ONCE), strict=True)
+    pieces = zip(torch.split(first, _AT_ONCE), torch.split(second, _AT_ONCE), strict=True)
     return torch.stack([torch.dot(a.to(wide), b.to(wide)) for a, b in pieces]).sum()
 
 
@@ -221,7 +221,7 @@ def _add(onto: Tensor, pixels: Tensor, factor: Tensor) -> None:
         onto.addcmul_(pixels, factor)
         return
     flat, others = in_memory_order(onto).flatten(), in_memory_order(pixels).flatten()
-    for own, other in zip(flat.split(_AT_ONCE), others.split(_AT_ONCE), strict=True):
+    for own, other in zip(torch.split(flat, _AT_ONCE), torch.split(others, _AT_ONCE), strict=True):
         own.addcmul_(other.to(own.dtype), factor)
 
 
