@@ -122,7 +122,7 @@ def make_survey(
     """
     beside = {"content": content, "style": style}
     given = {name: os.fspath(value) for name, value in beside.items() if value is not None}
-    files = {"folders": tuple(map(os.fspath, folders)), "output": os.fspath(output)}
+    files = {"folders": tuple(os.fspath(folder) for folder in folders), "output": os.fspath(output)}
     return run_make_survey(build(SurveyJob, {**files, **given, **options}))
 
 
