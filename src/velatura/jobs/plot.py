@@ -82,8 +82,10 @@ def plot_curves(curves: Mapping[str, Mapping[str, Sequence[float]]], path: Path,
     shown = {panel: lines for panel, lines in curves.items() if any(lines.values())}
     figure, panels = figure_with_panels(len(shown))
     for (panel, lines), axes in zip(shown.items(), panels, strict=True):
-        for name, values in lines.items():
-            axes.plot(range(1, len(values) + 1), values, linewidth=1.2, label=name)
+        for place, (name, values) in enumerate(lines.items()):
+            # Dashes let a line that another one covers be seen.
+            style = "--" if place % 2 else "-"
+            axes.plot(range(1, len(values) + 1), values, style, linewidth=1.2, label=name)
         positive = any(value > 0 for values in lines.values() for value in values)
         axes.set(title=panel, xlabel="step", ylabel=what)
         if positive:
@@ -112,16 +114,17 @@ def figure_with_panels(count: int) -> tuple[Any, list[Any]]:
 
 
 def add_legend(figure: Any, panels: Sequence[Any]) -> None:
-    """Names the lines: below the figure where all panels have the same ones, else in each panel."""
+    """Names the lines: below the figure where one panel has those of all, else in each panel."""
     named = [dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True)) for axes in panels]
     if not any(named):
         return
-    if all(list(lines) == list(named[0]) for lines in named):
+    most = max(named, key=len)
+    if all(lines.keys() <= most.keys() for lines in named):
         figure.legend(
-            named[0].values(),
-            named[0].keys(),
+            most.values(),
+            most.keys(),
             loc="outside lower center",
-            ncols=min(4, len(named[0])),
+            ncols=max(1, min(len(most), int(figure.get_figwidth() / (0.6 + 0.07 * max(map(len, most)))))),
             frameon=False,
             fontsize=8,
         )

@@ -20,7 +20,8 @@ __all__ = ["plot_losses", "plot_metrics"]
 
 _BETTER = {"lower": "lower is better", "higher": "higher is better", "one": "1 is best"}
 _MEAN = "mean, 95 % interval"
-_LETTERS = 36
+_LETTERS = 30
+_APART = 0.08  # Between intervals of several lines at one label.
 _PUBLISHED = "tab:red"
 _MOST_PANELS, _MOST_LINES = 6, 12
 
@@ -46,10 +47,11 @@ def plot_metrics(sweep: Sweep, rows: Sequence[Row], path: Path) -> None:
     figure, panels = figure_with_panels(len(names))
     is_line = along.numbers is not None and (sweep.combination == "crossed" or len(sweep.axes) == 1)
     for name, axes in zip(names, panels, strict=True):
-        for label, of_line in list(lines.items())[:_MOST_LINES]:
+        for number, (label, of_line) in enumerate(list(lines.items())[:_MOST_LINES]):
+            aside = 0.0 if along.numbers is not None else _APART * (number - (len(lines) - 1) / 2)
             if len(lines) == 1:
                 _draw_pairs(axes, along, name, of_line)
-            _draw_metric(axes, along, name, label, of_line, linestyle="-" if is_line else "")
+            _draw_metric(axes, along, name, label, of_line, aside, linestyle="-" if is_line else "")
         _draw_published(axes, along, name, rows)
         cut = f" (the first {_MOST_LINES} of {len(lines)} lines)" if len(lines) > _MOST_LINES else ""
         metric = sweep.evaluation.metrics[name].metric
@@ -97,12 +99,12 @@ def _place(along: Axis, row: Row) -> float:
 
 
 def _draw_metric(
-    axes: Any, along: Axis, metric: str, label: str, rows: Sequence[Row], *, linestyle: str
+    axes: Any, along: Axis, metric: str, label: str, rows: Sequence[Row], aside: float, *, linestyle: str
 ) -> None:
     ordered = sorted(rows, key=lambda row: _place(along, row))
     means = [row.means[metric] for row in ordered]
     bars = [0.0 if math.isnan(mean.half_width) else mean.half_width for mean in means]
-    places = [_place(along, row) for row in ordered]
+    places = [_place(along, row) + aside for row in ordered]
     values = [mean.value for mean in means]
     axes.errorbar(places, values, yerr=bars, marker="o", linestyle=linestyle, capsize=3, label=label or _MEAN)
 
