@@ -223,6 +223,7 @@ def test_the_public_namespace_is_exactly_what_is_listed():
         "__version__",
         "apply",
         "backbones",
+        "colors",
         "evaluate",
         "initializations",
         "load_image",
@@ -241,6 +242,7 @@ def test_the_public_namespace_is_exactly_what_is_listed():
     ("kind", "part"),
     [
         ("backbones", "vgg19-slim"),
+        ("colors", "luminance"),
         ("initializations", "grey"),
         ("losses", "gram"),
         ("metrics", "cfsd"),

@@ -26,7 +26,7 @@ from velatura.core.errors import (
 )
 
 if TYPE_CHECKING:
-    from velatura import backbones, initializations, losses, metrics, networks, optimizers
+    from velatura import backbones, colors, initializations, losses, metrics, networks, optimizers
     from velatura.api import apply, evaluate, load_image, load_model, reconstruct, save_image, stylize
     from velatura.imaging import Picture
 
@@ -41,6 +41,7 @@ __all__ = [
     "__version__",
     "apply",
     "backbones",
+    "colors",
     "evaluate",
     "initializations",
     "load_image",
@@ -64,7 +65,7 @@ _HOMES = {
     "save_image": "velatura.api",
     "stylize": "velatura.api",
 }
-_PARTS = ("backbones", "initializations", "losses", "metrics", "networks", "optimizers")
+_PARTS = ("backbones", "colors", "initializations", "losses", "metrics", "networks", "optimizers")
 
 
 def __getattr__(name: str) -> Any:
