@@ -126,7 +126,7 @@ class Coloring:
         styles: The paintings, each ``(3, h, w)`` in [0, 1].
         blend: Weight of each painting; they sum to 1.
         size: Height and width of the result, in pixels.
-        style_edge: Longer edge that paintings are looked at, at most, in pixels.
+        style_edge: Longer edge that paintings are looked at, in pixels.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class Coloring:
         self._photo, self._paintings = content, [style[None] for style in styles]
         self.content, self.styles = content, list(styles)
         if mode.recolors or mode.composes:
-            self._paintings = [_smaller(style, style_edge) for style in self._paintings]
+            self._paintings = [_fitted(style, style_edge) for style in self._paintings]
             given, styles_given = mode.prepare(self._at(size), self._paintings)
             self.styles = [style[0] for style in styles_given]
             if mode.composes:
@@ -180,8 +180,6 @@ class Coloring:
         return resize(self._photo[None], size).clamp(0, 1)
 
 
-def _smaller(painting: Tensor, edge: int) -> Tensor:
-    height, width = painting.shape[2:]
-    if max(height, width) <= edge:
-        return painting
-    return resize(painting, fit(height, width, edge)).clamp(0, 1)
+def _fitted(painting: Tensor, edge: int) -> Tensor:
+    # First, because what has other pixels has other moments: a grain is flattened where it is made smaller.
+    return resize(painting, fit(painting.shape[2], painting.shape[3], edge)).clamp(0, 1)
