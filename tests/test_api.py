@@ -224,6 +224,7 @@ def test_the_public_namespace_is_exactly_what_is_listed():
         "analyse_survey",
         "apply",
         "backbones",
+        "colors",
         "evaluate",
         "initializations",
         "load_image",
@@ -245,6 +246,7 @@ def test_the_public_namespace_is_exactly_what_is_listed():
     ("kind", "part"),
     [
         ("backbones", "vgg19-slim"),
+        ("colors", "luminance"),
         ("initializations", "grey"),
         ("losses", "gram"),
         ("metrics", "cfsd"),

@@ -26,7 +26,7 @@ from velatura.core.errors import (
 )
 
 if TYPE_CHECKING:
-    from velatura import backbones, initializations, losses, metrics, networks, optimizers
+    from velatura import backbones, colors, initializations, losses, metrics, networks, optimizers
     from velatura.api import apply, evaluate, load_image, load_model, reconstruct, save_image, stylize
     from velatura.imaging import Picture
     from velatura.studies import analyse_survey, make_survey, report, sweep
@@ -43,6 +43,7 @@ __all__ = [
     "analyse_survey",
     "apply",
     "backbones",
+    "colors",
     "evaluate",
     "initializations",
     "load_image",
@@ -73,7 +74,7 @@ _HOMES = {
     "stylize": "velatura.api",
     "sweep": "velatura.studies",
 }
-_PARTS = ("backbones", "initializations", "losses", "metrics", "networks", "optimizers")
+_PARTS = ("backbones", "colors", "initializations", "losses", "metrics", "networks", "optimizers")
 
 
 def __getattr__(name: str) -> Any:
