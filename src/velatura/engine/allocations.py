@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_iter
 __all__ = ["Allocations"]
 
 
-class Allocations(TorchDispatchMode):
+class Allocations(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the memory of every tensor that is made within the block, on any device.
 
     Each piece of memory counts once, however many tensors look at it, from the operation that makes it until
@@ -23,7 +23,7 @@ class Allocations(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.held = 0
         """Bytes now."""
         self.most = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import torch
 from annotated_types import Ge, Interval
@@ -49,6 +49,11 @@ class Iterates:
         int, Ge(1), Setting("Over how many steps that change is taken"), Idle("stop_below", (0,))
     ] = 50
 
+    @property
+    def canvases(self) -> int:
+        """How many a descent holds from step to step: the one that moves, the best, and the average."""
+        return 3 if self.result == "average" else 2
+
 
 class Descent:
     """Steps at one scale after another.
@@ -60,9 +65,6 @@ class Descent:
         iterates: What to keep of the canvases.
         precision: What the backbone computes in.
     """
-
-    canvases: ClassVar[int] = 3
-    """How many it holds from step to step: the canvas, the average, the best."""
 
     def __init__(
         self,

@@ -20,7 +20,6 @@ from velatura.backbones.convolution import Convolution
 from velatura.core.errors import ConfigError
 from velatura.core.memory import available_memory, resident_memory
 from velatura.engine.allocations import Allocations
-from velatura.engine.descent import Descent
 from velatura.engine.optimization import OptimizationStylizer
 from velatura.engine.pyramid import Scale
 from velatura.ops.winograd import winograd_pays
@@ -34,6 +33,8 @@ _EDGES = (128, 192)
 _MAPS_SPREAD = 1.85
 """What maps take of the system over what they hold, on a CPU: the C library cannot fill every gap that maps
 of other sizes leave. Measured: 1.6 to 2, from 512 to 1440 pixels, with a narrow and with a wide network."""
+_CANVAS_SPREAD = 1.25
+"""The same of canvases, which are all of one size: measured in tiles, at 1024 and 2048 pixels."""
 _LIBRARIES = 40 * 2**20
 """What the libraries take for themselves once they compute."""
 _WINOGRAD_PLACES = 36
@@ -59,7 +60,7 @@ class Growth:
 
     @classmethod
     def through(cls, smaller: tuple[int, int], larger: tuple[int, int]) -> Growth:
-        """The line through two measurements, each of pixels and bytes; it never falls, and is never below 0."""
+        """The line through two measurements, pixels and bytes; it never falls, and is never below 0."""
         (few, least), (many, most) = smaller, larger
         if many == few:
             return cls(0.0, most / many)
@@ -103,20 +104,24 @@ class Footprint:
         aim: Taking the targets of one picture, at most.
         targets: What is kept of them.
         step: One step's maps and gradients, beside targets and canvas.
+        canvases: Those that the descent holds.
         remembered: Canvases that the optimiser remembers after so many steps.
         worked_on: Canvases more that it takes for a step.
         prepared: Bytes that the network prepares only for large pictures.
         spread: What maps take over what they hold.
+        looseness: The same of canvases.
     """
 
     base: float
     aim: Growth
     targets: Growth
     step: Growth
-    remembered: Callable[[int], int]
+    canvases: int
+    remembered: Callable[[int], float]
     worked_on: int
     prepared: float = 0.0
     spread: float = 1.0
+    looseness: float = 1.0
 
     def peak(self, run: Run, *, tile: int | None = None) -> int:
         """Bytes at most in the whole run.
@@ -136,33 +141,35 @@ class Footprint:
             before = pixels
         return round(self.base + self.prepared + most)
 
-    def held(self, pixels: int, steps: int) -> float:
-        """Bytes from step to step, without which no tile helps: canvases, the optimiser's memory, targets."""
-        canvases = Descent.canvases + self.remembered(steps)
-        return CANVAS_BYTES * canvases * pixels + self.targets.at(pixels)
+    def _canvas(self, pixels: float) -> float:
+        return CANVAS_BYTES * self.looseness * pixels
+
+    def _held(self, pixels: int, steps: int) -> float:
+        """From step to step, without which no tile helps: canvases, the optimiser's memory, targets."""
+        return self._canvas((self.canvases + self.remembered(steps)) * pixels) + self.targets.at(pixels)
 
     def _stepping(self, pixels: int, steps: int, tile: int | None, *, saved: bool) -> float:
         shown = pixels if tile is None else min(tile, pixels)
-        working = CANVAS_BYTES * (1 + self.worked_on) * pixels
-        maps = self.spread * self.step.at(shown)
-        saving = CANVAS_BYTES * (Descent.canvases + 2 * self.remembered(steps)) * pixels if saved else 0
-        # While maps are there the optimiser waits, and the other way round; the gradient is in both.
-        return self.held(pixels, steps) + max(maps + CANVAS_BYTES * pixels, working, saving)
+        # The gradient, and in tiles the sum of the tiles' gradients beside it.
+        maps = self.spread * self.step.at(shown) + self._canvas((1 if tile is None else 2) * pixels)
+        working = self._canvas((1 + self.worked_on) * pixels)
+        saving = self._canvas((self.canvases + self.remembered(steps)) * pixels) if saved else 0.0
+        # While maps are there the optimiser waits, which learns of the step only then.
+        before = self._held(pixels, max(0, steps - 1))
+        return max(before + maps, self._held(pixels, steps) + max(working, saving))
 
     def _climbing(
         self, before: int, pixels: int, steps: int, seen: Sequence[int], photo: int, tile: int | None
     ) -> float:
         """From one scale to the next: targets first, then the optimiser's memory at the new size."""
         shown = max(seen) if tile is None else min(tile, max(seen))
-        old = self.held(before, steps) if before else 0.0
-        pictures = CANVAS_BYTES * sum(seen)
+        old = self._held(before, steps) if before else 0.0
         # Where it is taken in tiles, what is kept is beside the maps of one.
         maps = self.spread * self.aim.at(shown) + (0 if tile is None else self.targets.at(pixels))
-        aiming = old + pictures + max(CANVAS_BYTES * photo, maps)
+        aiming = old + self._canvas(sum(seen)) + max(self._canvas(photo), maps)
         remembered = self.remembered(steps) if before else 0
-        # Stacked, resampled, and taken up: each is a copy.
-        moving = CANVAS_BYTES * remembered * (before + 2 * pixels) + CANVAS_BYTES * Descent.canvases * pixels
-        return max(aiming, old + self.targets.at(pixels) + moving)
+        moving = old + self.targets.at(pixels) + self._canvas((remembered + self.canvases) * pixels)
+        return max(aiming, moving)
 
 
 def measure_footprint(
@@ -194,10 +201,12 @@ def measure_footprint(
         aim=growths[0],
         targets=growths[1],
         step=growths[2],
+        canvases=stylizer.method.iterates.canvases,
         remembered=optimizer.remembered,
         worked_on=optimizer.worked_on,
         prepared=_to_prepare(seen, edges[1], size) if is_cpu else 0.0,
         spread=_MAPS_SPREAD if is_cpu else 1.0,
+        looseness=_CANVAS_SPREAD if is_cpu else 1.0,
     )
 
 
@@ -238,8 +247,8 @@ def _too_large(footprint: Footprint, run: Run, room: float, *, tile: int) -> str
     """What fits in the place of a run that does not."""
     height, width = run.scales[-1].size
     needed = footprint.peak(run, tile=tile)
-    begun = footprint.peak(replace(run, scales=run.scales[:1], paintings=[0]), tile=tile)
-    # What there is beyond the small scales grows with the pixels.
+    # Of a picture of next to nothing: what is beyond that grows with the pixels.
+    begun = footprint.peak(replace(run, scales=[Scale((1, 1), run.steps)], paintings=[0]), tile=tile)
     part = max(0.0, room - begun) / max(1, needed - begun)
     edge = int(max(height, width) * math.sqrt(part)) // 64 * 64
     advice = f"choose a size of {edge}" if edge >= 64 else "free some memory"

@@ -28,7 +28,7 @@ class ImageOptimizer(ABC):
     def build(self, canvas: Tensor) -> CanvasOptimizer:
         """An optimiser of ``canvas``, ``(B, C, H, W)``, a leaf that requires its gradient."""
 
-    def remembered(self, steps: int) -> int:  # noqa: ARG002 - some remember the more, the more they are
+    def remembered(self, steps: int) -> float:  # noqa: ARG002 - some remember the more, the more they are
         """How many canvases its memory of so many steps takes: two, unless a subclass says otherwise."""
         return 2
 

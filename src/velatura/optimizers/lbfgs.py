@@ -51,9 +51,10 @@ class LBFGS(ImageOptimizer):
         """L-BFGS on ``canvas``."""
         return _LBFGSSteps(canvas, self)
 
-    def remembered(self, steps: int) -> int:
+    def remembered(self, steps: int) -> float:
         """The last gradient and step, and a pair for each step before that is remembered."""
-        return 2 + 2 * min(self.history, max(0, steps - 1))
+        pair = 2.0 if self.stored == "float32" else 1.0
+        return 2 + pair * min(self.history, max(0, steps - 1))
 
     @property
     def worked_on(self) -> int:
