@@ -195,7 +195,7 @@ class OptimizationStylizer:
 
     def aim(self, content: Tensor, styles: Sequence[Tensor], blend: Sequence[float], scale: Scale) -> Tensor:
         """Takes the targets at one scale; returns the content at that size, ``(1, 3, H, W)``."""
-        small = resize(self.to_device(content), scale.size).clamp(0, 1)
+        small = resize(self.to_device(content), scale.size).clamp_(0, 1)
         long_edge = round(max(scale.size) * self.method.style_scale)
         paintings = []
         for number, style in enumerate(styles, start=1):
@@ -259,7 +259,8 @@ class _Run:
         self._save()
         done = self._is_done()
         picture = self.descent.picture() if done else self.descent.picture_so_far()
-        pixels = resize(picture, self.scales[-1].size).clamp(0, 1)[0].cpu().contiguous()
+        # In place: the picture is a copy already.
+        pixels = resize(picture, self.scales[-1].size).clamp_(0, 1)[0].cpu().contiguous()
         return Outcome(pixels=pixels, history=self.history, interrupted=not done)
 
     def _is_done(self) -> bool:

@@ -94,15 +94,16 @@ class _LBFGSSteps(CanvasOptimizer):
             length /= max(1.0, float(gradient.abs().sum()))
         else:
             # In place: at print size every canvas counts.
-            change = self._gradient.neg_().add_(gradient)
-            self._learn(self._last_step, change)
-            del change
+            change, self._gradient = self._gradient.neg_().add_(gradient), None
+            step, self._last_step = self._last_step, None
+            self._learn(step, change)
+            del step, change
         direction = self._direction(gradient)
         if self._settings.line_search == "strong_wolfe":
             length = self._searched(evaluate, direction, gradient, float(loss), length)
         self._gradient = gradient
-        self._last_step = direction.mul_(length)
-        self._canvas.add_(self._last_step)
+        self._canvas.add_(direction.mul_(length))
+        self._last_step = self._stored(direction)
         return loss
 
     def _gradient_like_canvas(self) -> Tensor:
