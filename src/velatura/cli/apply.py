@@ -13,11 +13,14 @@ from velatura.cli.options import given, numbers
 from velatura.cli.stylize import (
     color_changes,
     color_option,
+    dpi_option,
     keep_colors_option,
     mask_option,
     palette_option,
+    size_option,
 )
 from velatura.core.errors import ConfigError
+from velatura.core.lengths import pixels_of
 from velatura.engine.one_pass import OnePass
 from velatura.imaging import WRITABLE
 from velatura.jobs.models import load_model
@@ -88,16 +91,8 @@ def apply(
     palette: Annotated[float | None, palette_option(_RESULT)] = None,
     keep_colors: Annotated[bool, keep_colors_option(_RESULT)] = False,
     masks: Annotated[list[str] | None, mask_option(_RESULT)] = None,
-    size: Annotated[
-        int | None,
-        _option(
-            Stylization,
-            "size",
-            "PIXELS",
-            panel=_RESULT,
-            help="Longer edge of the result; unset: the photo's own size (pixels, at least 1)",
-        ),
-    ] = None,
+    size: Annotated[str | None, size_option(_RESULT, unset="the photo's own size")] = None,
+    dpi: Annotated[int | None, dpi_option(_RESULT)] = None,
     tile: Annotated[int | None, _option(OnePass, "tile", "PIXELS", panel=_RUN)] = None,
     overlap: Annotated[int | None, _option(OnePass, "overlap", "PIXELS", panel=_RUN)] = None,
     seed: Annotated[int | None, _option(Stylization, "seed", "N", panel=_RUN)] = None,
@@ -145,7 +140,7 @@ def apply(
         working_size=OWN_SIZE,
         **given(
             {
-                "size": size,
+                "size": None if size is None else pixels_of(size, dpi=dpi),
                 "blend": numbers("blend", blend),
                 "seed": seed,
                 "device": device,
@@ -164,7 +159,7 @@ def apply(
             styles=paintings,
             output=output if is_file else str(output_for(photo, Path(output))),
             stylization=how,
-            saving=build(Saving, given({"quality": quality, "bits": bits, "icc": icc})),
+            saving=build(Saving, given({"quality": quality, "bits": bits, "icc": icc, "dpi": dpi})),
         )
         for photo in photos
     ]

@@ -14,6 +14,7 @@ from velatura.cli.help import App
 from velatura.cli.options import given, merged, numbers
 from velatura.cli.progress import cancelled_by_interrupt, progress_on_stderr
 from velatura.core.errors import ConfigError
+from velatura.core.lengths import pixels_of
 from velatura.engine.one_pass import OnePass
 from velatura.engine.optimization import Optimization
 from velatura.jobs.models import Model, load_model
@@ -26,6 +27,7 @@ from velatura.runners import run
 __all__ = [
     "color_changes",
     "color_option",
+    "dpi_option",
     "given",
     "keep_colors_option",
     "mask_option",
@@ -33,6 +35,7 @@ __all__ = [
     "numbers",
     "palette_option",
     "register",
+    "size_option",
 ]
 
 _RESULT, _METHOD, _RUN, _FILES = "The picture", "The method", "The run", "Files"
@@ -81,6 +84,19 @@ def color_changes(color: str | None, palette: float | None, *, keep_colors: bool
     return {"color.name": "match-monge" if keep_colors else color, "color.palette": palette}
 
 
+def size_option(panel: str, *, unset: str = "the photo's, up to the preset's") -> Any:
+    """``--size``, in pixels or as a length."""
+    help_text = (
+        f"Longer edge of the result: pixels, or with --dpi a length such as 60cm or 24in; unset: {unset}"
+    )
+    return typer.Option("--size", metavar="PIXELS|LENGTH", help=help_text, rich_help_panel=panel)
+
+
+def dpi_option(panel: str) -> Any:
+    """``--dpi``, of a size on paper."""
+    return typer.Option("--dpi", metavar="N", help=help_of(Saving, "dpi"), rich_help_panel=panel)
+
+
 def mask_option(panel: str) -> Any:
     """``--mask``, of trained networks."""
     help_text = f"{help_of(OnePass, 'masks')}; repeated in the order of the styles; for trained networks"
@@ -110,7 +126,8 @@ def stylize(
             show_default=False,
         ),
     ] = None,
-    size: Annotated[int | None, _how("size", "PIXELS")] = None,
+    size: Annotated[str | None, size_option(_RESULT)] = None,
+    dpi: Annotated[int | None, dpi_option(_RESULT)] = None,
     upsample: Annotated[bool, _how("upsample")] = False,
     strength: Annotated[float | None, _how("strength", "FACTOR")] = None,
     color: Annotated[str | None, color_option(_RESULT)] = None,
@@ -225,7 +242,7 @@ def stylize(
         upsample=upsample,
         **given(
             {
-                "size": size,
+                "size": None if size is None else pixels_of(size, dpi=dpi),
                 "strength": strength,
                 "blend": numbers("blend", blend),
                 "seed": seed,
@@ -242,6 +259,7 @@ def stylize(
                 "quality": quality,
                 "bits": bits,
                 "icc": icc,
+                "dpi": dpi,
                 "record": record,
                 "history": history,
                 "plot": plot,
