@@ -127,7 +127,7 @@ class Dimmed(ColorMode):
     recolors = True
 
     def prepare(self, content, styles):
-        return content, [style * (content.mean() / style.mean().clamp_min(0.1)) for style in styles]
+        return content, [style + (content.mean() - style.mean()) for style in styles]
 
 
 @colors.register("toy_negative")
@@ -202,7 +202,9 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
         timeout=120,
     )
     found: dict[str, set[str]] = {}
-    for outcome, test, part in re.findall(r"^(PASSED|FAILED) \S+::(\w+)\[\S*(toy_\w+)", run.stdout, re.M):
+    for outcome, test, part in re.findall(
+        r"^(PASSED|FAILED) \S+::(\w+)\[[^\]\n]*?(toy_\w+)", run.stdout, re.M
+    ):
         found.setdefault(part, set()).add(f"{outcome} {test}")
     assert found, run.stdout + run.stderr
     return found
