@@ -93,6 +93,7 @@ def test_options_reach_the_job(stylize, painting, tmp_path):
         "upsample": False,
         "strength": 2.0,
         "blend": None,
+        "color": {"name": "style"},
         "seed": 5,
         "device": "cpu",
         "precision": "float32",

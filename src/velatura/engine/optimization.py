@@ -23,7 +23,7 @@ from velatura.engine.precision import Precision, laid_out
 from velatura.engine.pyramid import Pyramid, Scale
 from velatura.engine.tiled import TiledObjective, TileStatistics
 from velatura.initializations import Initialization, initializations
-from velatura.ops.resize import fit, resize
+from velatura.ops.resize import fit, resize, resize_within
 from velatura.optimizers import ImageOptimizer, optimizers
 
 __all__ = ["Checkpoints", "Optimization", "OptimizationStylizer", "Outcome"]
@@ -159,7 +159,7 @@ class OptimizationStylizer:
 
         Args:
             content: The photograph, ``(3, H, W)`` in [0, 1].
-            styles: Paintings, each ``(3, h, w)`` in [0, 1].
+            styles: Paintings, each ``(3, h, w)`` in about [0, 1].
             blend: Weight of each painting; they sum to 1.
             size: Height and width of the result, in pixels.
             start: The picture that the initialisation ``picture`` starts from, ``(3, h, w)``.
@@ -201,7 +201,7 @@ class OptimizationStylizer:
                     f"{scale.size[0]}, and the deepest layer needs {needed}x{needed}; crop it to a squarer "
                     "shape, or leave out small scales (pyramid.smallest)"
                 )
-            paintings.append(resize(self.to_device(style), (height, width)).clamp_(0, 1))
+            paintings.append(resize_within(self.to_device(style), (height, width)))
         with self.precision.autocast(self.device):
             self.objective.aim(small, paintings, blend)
         return small
