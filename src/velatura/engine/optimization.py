@@ -175,13 +175,19 @@ class OptimizationStylizer:
                 another run.
             VelaturaError: The loss is not finite at the start, or steps lead too far whatever their size.
         """
+        run = _Run(self, self.scales(size), content, styles, blend, start, checkpoints or Checkpoints())
+        return run.finish(on_progress, cancelled)
+
+    def scales(self, size: tuple[int, int]) -> list[Scale]:
+        """The scales that a run passes through to a height and width.
+
+        Raises:
+            ConfigError: The picture is too small for the deepest layer.
+        """
         smallest = self.backbone.smallest_input(self.objective.layers)
         scales = self.method.pyramid.scales(size, smallest_input=smallest)
-        if self.strength == 0:
-            # Smaller scales would only blur what the last one starts from.
-            scales = scales[-1:]
-        run = _Run(self, scales, content, styles, blend, start, checkpoints or Checkpoints())
-        return run.finish(on_progress, cancelled)
+        # Where the start stays, smaller scales would only blur what the last one starts from.
+        return scales[-1:] if self.strength == 0 else scales
 
     def to_device(self, picture: Tensor) -> Tensor:
         """``(3, H, W)`` to ``(1, 3, H, W)``, where and how the backbone wants it."""

@@ -120,7 +120,8 @@ class TiledObjective(Objective):
                 )
 
     @property
-    def _can_work_in_tiles(self) -> bool:
+    def works_in_tiles(self) -> bool:
+        """Whether every loss can be computed in parts."""
         return all(isinstance(term.loss, Additive) for term in self.terms.values())
 
     def _fits(self, size: tuple[int, int]) -> bool:
@@ -187,7 +188,7 @@ class TiledObjective(Objective):
 
     def _halved(self, size: tuple[int, int]) -> int | None:
         """Half of what was tried, None where there is nothing smaller."""
-        if not self._can_work_in_tiles:
+        if not self.works_in_tiles:
             return None
         tried = max(size) if self.edge is None else min(self.edge, max(size))
         smaller = max(tried // 2, self.needs.least_edge)

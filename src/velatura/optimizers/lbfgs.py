@@ -51,6 +51,16 @@ class LBFGS(ImageOptimizer):
         """L-BFGS on ``canvas``."""
         return _LBFGSSteps(canvas, self)
 
+    def remembered(self, steps: int) -> float:
+        """The last gradient and step, and a pair for each step before that is remembered."""
+        pair = 2.0 if self.stored == "float32" else 1.0
+        return 2 + pair * min(self.history, max(0, steps - 1))
+
+    @property
+    def worked_on(self) -> int:
+        """The direction and the change of the gradient; a line search begins where the canvas was."""
+        return 2 if self.line_search == "none" else 4
+
 
 class _LBFGSSteps(CanvasOptimizer):
     r"""Nocedal and Wright 2006, algorithm 7.5: each step is :math:`x \leftarrow x - t H g`.
