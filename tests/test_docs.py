@@ -27,6 +27,7 @@ PAGES = [
     "README.md",
     "CONTRIBUTING.md",
     "docs/reconstructions.md",
+    "docs/controls/color.md",
     "models/adain-slim/README.md",
     "models/cin-samples/README.md",
     "models/vgg19-slim/README.md",

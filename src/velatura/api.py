@@ -57,8 +57,8 @@ def stylize(
         resume: Checkpoint to go on from; the pixels are those of an unbroken run.
         on_progress: Called with a :class:`velatura.core.progress.Progress` after every step.
         cancelled: Asked before every step; the best picture so far is returned.
-        **options: ``size``, ``upsample``, ``strength``, ``blend``, ``seed``, ``device``,
-            ``precision``, ``threads``: the fields of :class:`velatura.jobs.stylize.Stylization`.
+        **options: ``size``, ``upsample``, ``strength``, ``blend``, ``color``, ``palette``, ``seed``,
+            ``device``, ``precision``, ``threads``: the fields of :class:`velatura.jobs.stylize.Stylization`.
 
     Returns:
         The picture with its history and its record.
@@ -115,7 +115,8 @@ def apply(
         style: As for :func:`stylize` with a model.
         alpha: How much of the style, from 0 to 1.
         tile: Longest edge that is computed at once, in pixels; None: as the free memory allows.
-        **options: Those of :func:`stylize`; ``size`` gives the picture another size.
+        **options: Those of :func:`stylize`, ``color`` and ``palette`` too; ``size`` gives another
+            size.
 
     Returns:
         The picture with its record.

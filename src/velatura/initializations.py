@@ -14,8 +14,8 @@ from torch import Tensor
 from velatura.core.config import Setting
 from velatura.core.errors import ConfigError
 from velatura.core.registry import Registry
-from velatura.ops.color import recolor
 from velatura.ops.moments import covariance, raw_moments
+from velatura.ops.recoloring import match_moments
 from velatura.ops.resize import resize, same_aspect
 from velatura.ops.sqrtm import matrix_sqrt
 
@@ -231,9 +231,10 @@ class Grey(Initialization):
 class Recolored(Initialization):
     """The photograph in the painting's colours: those that the first steps would otherwise be spent on.
 
-    Its pixels are carried over to the painting's mean and covariance (:func:`velatura.ops.color.recolor`);
-    Gatys et al. 2017, section 5, match the painting to the photograph by such a map. A strength below 1
-    goes part of the way, so that at 0 this is the photograph.
+    Its pixels are carried over to the painting's mean and covariance
+    (:func:`velatura.ops.recoloring.match_moments`); Gatys et al. 2017, section 5, match the painting to
+    the photograph by such a map. A strength below 1 goes part of the way, so that at 0 this is the
+    photograph.
     """
 
     is_random = False
@@ -241,7 +242,7 @@ class Recolored(Initialization):
     def draw_from(self, sources: Sources) -> Tensor:
         """The recoloured photograph, clamped to [0, 1]."""
         mean, matrix = sources.colors(self.name)
-        recolored = recolor(sources.content, mean, matrix).clamp(0, 1)
+        recolored = match_moments(sources.content, mean, matrix).clamp(0, 1)
         return torch.lerp(sources.content, recolored, min(1.0, sources.strength))
 
 

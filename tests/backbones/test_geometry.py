@@ -13,11 +13,15 @@ def test_a_worked_example():
     # A 7x7 convolution of stride 2, then a 3x3 pool of stride 2: 7 pixels, and 2 * 2 more.
     windows = [Window(size=7, stride=2, padding=3), Window(size=3, stride=2, padding=0)]
     # Three positions for the pool take five pixels of a stride-2 window padded by three.
-    assert layer_shape(64, windows) == LayerShape(channels=64, stride=4, receptive_field=11, smallest_input=5)
+    assert layer_shape(64, windows) == LayerShape(
+        channels=64, stride=4, receptive_field=11, smallest_input=5, padding=3
+    )
 
 
 def test_no_windows_leave_the_picture_as_it_is():
-    assert layer_shape(3, []) == LayerShape(channels=3, stride=1, receptive_field=1, smallest_input=1)
+    assert layer_shape(3, []) == LayerShape(
+        channels=3, stride=1, receptive_field=1, smallest_input=1, padding=0
+    )
 
 
 def test_a_picture_is_never_smaller_than_one_step():

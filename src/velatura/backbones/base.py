@@ -165,12 +165,15 @@ class LayerShape:
         receptive_field: Edge, in pixels, of the square that one position sees.
         smallest_input: Shortest edge, in pixels, that a picture must have: no map on the way is
             smaller than its layer takes, and the picture no smaller than one ``stride``.
+        padding: How many pixels of the first position's square lie before the picture: that of position
+            ``k`` begins at pixel ``k * stride - padding``. None: not known.
     """
 
     channels: int
     stride: int
     receptive_field: int
     smallest_input: int
+    padding: int | None = None
 
 
 class Backbone(nn.Module, ABC):

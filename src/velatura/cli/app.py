@@ -44,6 +44,7 @@ _COMMANDS = {
     "networks": ("velatura.cli.parts", "What there is", "List networks of one pass with their settings."),
     "optimizers": ("velatura.cli.parts", "What there is", "List optimisers with their settings."),
     "initializations": ("velatura.cli.parts", "What there is", "List initialisations with their settings."),
+    "colors": ("velatura.cli.parts", "What there is", "List colour modes with their settings."),
     "bench": ("velatura.cli.bench", "This machine", "Measure this machine, as ratios to a plain loop."),
 }
 

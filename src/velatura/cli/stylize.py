@@ -15,6 +15,7 @@ from velatura.cli.options import given, merged, numbers
 from velatura.cli.progress import cancelled_by_interrupt, progress_on_stderr
 from velatura.core.errors import ConfigError
 from velatura.engine.one_pass import OnePass
+from velatura.engine.optimization import Optimization
 from velatura.jobs.models import Model, load_model
 from velatura.jobs.one_pass import with_styles
 from velatura.jobs.saving import Saving
@@ -22,7 +23,17 @@ from velatura.jobs.schema import build, help_of, parse_assignment
 from velatura.jobs.stylize import Stylization, StylizeJob, stylization
 from velatura.runners import run
 
-__all__ = ["given", "keep_colors_option", "mask_option", "merged", "numbers", "register"]
+__all__ = [
+    "color_changes",
+    "color_option",
+    "given",
+    "keep_colors_option",
+    "mask_option",
+    "merged",
+    "numbers",
+    "palette_option",
+    "register",
+]
 
 _RESULT, _METHOD, _RUN, _FILES = "The picture", "The method", "The run", "Files"
 
@@ -42,9 +53,32 @@ def _change(metavar: str, help: str, *names: str) -> Any:  # noqa: A002
 
 
 def keep_colors_option(panel: str) -> Any:
-    """``--keep-colors``, of networks for any style."""
-    help_text = "Recolour the paintings to the photo's colours first; for a network that takes any"
+    """``--keep-colors``, a short form of ``--color match-monge``."""
+    help_text = "Recolour the paintings to the photo's colours first: --color match-monge"
     return typer.Option("--keep-colors", help=help_text, rich_help_panel=panel)
+
+
+def color_option(panel: str) -> Any:
+    """``--color``."""
+    help_text = "Whose colours: style, luminance, match-monge, ...; see: velatura colors"
+    return typer.Option("--color", metavar="MODE", help=help_text, rich_help_panel=panel)
+
+
+def palette_option(panel: str) -> Any:
+    """``--palette``."""
+    help_text = "With --color: 0 for the photo's palette, as it is unset, to 1 for the painting's"
+    return typer.Option("--palette", metavar="P", help=help_text, rich_help_panel=panel)
+
+
+def color_changes(color: str | None, palette: float | None, *, keep_colors: bool) -> dict[str, Any]:
+    """What the three options of colour change.
+
+    Raises:
+        ConfigError: A colour mode beside the short form of one.
+    """
+    if keep_colors and color is not None:
+        raise ConfigError(f"--keep-colors is short for --color match-monge; leave it or --color {color} out")
+    return {"color.name": "match-monge" if keep_colors else color, "color.palette": palette}
 
 
 def mask_option(panel: str) -> Any:
@@ -79,6 +113,9 @@ def stylize(
     size: Annotated[int | None, _how("size", "PIXELS")] = None,
     upsample: Annotated[bool, _how("upsample")] = False,
     strength: Annotated[float | None, _how("strength", "FACTOR")] = None,
+    color: Annotated[str | None, color_option(_RESULT)] = None,
+    palette: Annotated[float | None, palette_option(_RESULT)] = None,
+    keep_colors: Annotated[bool, keep_colors_option(_RESULT)] = False,
     blend: Annotated[
         str | None,
         _how("blend", "W,W,...", help="Weight of each painting, such as 0.7,0.3; unset: all the same"),
@@ -95,7 +132,6 @@ def stylize(
         str | None,
         _change("NAME|FILE", "Trained network that does it in one pass; see: velatura apply --help"),
     ] = None,
-    keep_colors: Annotated[bool, keep_colors_option(_METHOD)] = False,
     masks: Annotated[list[str] | None, mask_option(_METHOD)] = None,
     backbone: Annotated[
         str | None, _change("NAME", "Network whose features are compared; see: velatura backbones")
@@ -142,6 +178,10 @@ def stylize(
         ),
     ] = None,
     threads: Annotated[int | None, _how("threads", "N", panel=_RUN)] = None,
+    tile: Annotated[
+        int | None,
+        typer.Option("--tile", metavar="PIXELS", help=help_of(Optimization, "tile"), rich_help_panel=_RUN),
+    ] = None,
     quality: Annotated[int | None, _saved("quality", "N")] = None,
     bits: Annotated[int | None, _saved("bits", "8|16")] = None,
     icc: Annotated[str | None, _saved("icc", "srgb|keep")] = None,
@@ -167,7 +207,8 @@ def stylize(
             f"--start needs the initialisation 'picture', not {initialization!r}; leave one out"
         )
     changes = {
-        "colors": "photo" if keep_colors else None,
+        **color_changes(color, palette, keep_colors=keep_colors),
+        "tile": tile,
         "masks": masks or None,
         "backbone.name": backbone,
         "backbone.weights": weights,

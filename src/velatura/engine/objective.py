@@ -16,7 +16,7 @@ from velatura.core.config import PartOf, Setting
 from velatura.core.errors import ConfigError, VelaturaError
 from velatura.losses import Loss, Target, losses
 
-__all__ = ["IMAGE", "Objective", "Term", "Terms"]
+__all__ = ["IMAGE", "Objective", "Term", "Terms", "checked_target", "naming"]
 
 IMAGE = "image"
 """The layer below the first: the canvas itself, for losses on pixels such as total variation."""
@@ -158,7 +158,7 @@ class Objective:
         def visit(layer: str, features: Tensor) -> Tensor:
             for name, term in self.terms.items():
                 if layer in term.layers:
-                    with _naming(name, layer):
+                    with naming(name, layer):
                         features, distance = self._in_passing(name, term, layer, features)
                     distances[name].append(term.layers[layer] * distance.mean())
             return features
@@ -182,7 +182,8 @@ class Objective:
 
 
 @contextlib.contextmanager
-def _naming(term: str, layer: str) -> Iterator[None]:
+def naming(term: str, layer: str) -> Iterator[None]:
+    """Says of which term and layer an error is."""
     try:
         yield
     except ValueError as error:
@@ -190,15 +191,23 @@ def _naming(term: str, layer: str) -> Iterator[None]:
 
 
 def _target(name: str, term: Term, layer: str, features: Tensor) -> Target:
-    with _naming(name, layer):
-        target = term.loss.target(features)
-        if term.of == "nothing" and target:
-            raise ConfigError(f"loss {term.loss.name!r} needs a picture: set 'of' to content or style")
-        return target
+    with naming(name, layer):
+        return checked_target(term, term.loss.target(features))
+
+
+def checked_target(term: Term, target: Target) -> Target:
+    """The target itself.
+
+    Raises:
+        ConfigError: There is one, and the term has no picture to take it from.
+    """
+    if term.of == "nothing" and target:
+        raise ConfigError(f"loss {term.loss.name!r} needs a picture: set 'of' to content or style")
+    return target
 
 
 def _blend(name: str, loss: Loss, layer: str, targets: Sequence[Target], weights: Sequence[float]) -> Target:
-    with _naming(name, layer):
+    with naming(name, layer):
         shapes = [{key: value.shape for key, value in target.items()} for target in targets]
         if any(shape != shapes[0] for shape in shapes):
             raise ConfigError(f"loss {loss.name!r} cannot blend pictures of different sizes")

@@ -8,25 +8,27 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from annotated_types import Interval
+from annotated_types import Ge, Interval
 from torch import Tensor
 
 from velatura.backbones import Backbone, BackboneConfig
-from velatura.core.config import PartOf, Setting
+from velatura.core.config import Idle, PartOf, Setting
 from velatura.core.errors import ConfigError
 from velatura.core.progress import OnProgress, Progress, never, silent
 from velatura.core.rng import generator
 from velatura.engine.checkpoint import read_checkpoint, write_checkpoint
 from velatura.engine.descent import Descent, Iterates
-from velatura.engine.objective import Objective, Term, Terms
+from velatura.engine.objective import Term, Terms
 from velatura.engine.precision import Precision, laid_out
 from velatura.engine.pyramid import Pyramid, Scale
+from velatura.engine.tiled import TiledObjective, TileStatistics
 from velatura.initializations import Initialization, initializations
-from velatura.ops.resize import fit, resize
+from velatura.ops.resize import fit, resize, resize_within
 from velatura.optimizers import ImageOptimizer, optimizers
 
 __all__ = ["Checkpoints", "Optimization", "OptimizationStylizer", "Outcome"]
 
+_OF_OBJECTIVE = "objective."
 _ROLLED_BACK = "a step led too far: went back to the best picture, with half the step"
 
 
@@ -49,6 +51,19 @@ class Optimization:
         Interval(gt=0, le=16),
         Setting("Longer edge of the painting over that of the canvas: larger strokes above 1"),
     ] = 1.0
+    tile: Annotated[
+        int | None,
+        Ge(1),
+        Setting("Longest edge computed at once; unset: all, or less if memory runs out", unit="pixels"),
+    ] = None
+    tile_statistics: Annotated[
+        TileStatistics,
+        Setting(
+            "Statistics that each tile is compared by: exact takes two passes over the picture; last-step "
+            "one, against those of the step before"
+        ),
+        Idle("tile", (None,)),
+    ] = "exact"
 
     def __post_init__(self) -> None:
         for name, term in self.terms.items():
@@ -120,7 +135,12 @@ class OptimizationStylizer:
     ) -> None:
         self.method, self.precision, self.seed, self.strength = method, precision, seed, strength
         self.backbone = laid_out(backbone, precision.memory_format)
-        self.objective = Objective(self.backbone, _strengthen(method.terms, strength))
+        self.objective = TiledObjective(
+            self.backbone,
+            _strengthen(method.terms, strength),
+            edge=method.tile,
+            statistics=method.tile_statistics,
+        )
         self.device = next(backbone.buffers()).device
 
     def __call__(
@@ -139,7 +159,7 @@ class OptimizationStylizer:
 
         Args:
             content: The photograph, ``(3, H, W)`` in [0, 1].
-            styles: Paintings, each ``(3, h, w)`` in [0, 1].
+            styles: Paintings, each ``(3, h, w)`` in about [0, 1].
             blend: Weight of each painting; they sum to 1.
             size: Height and width of the result, in pixels.
             start: The picture that the initialisation ``picture`` starts from, ``(3, h, w)``.
@@ -181,7 +201,7 @@ class OptimizationStylizer:
                     f"{scale.size[0]}, and the deepest layer needs {needed}x{needed}; crop it to a squarer "
                     "shape, or leave out small scales (pyramid.smallest)"
                 )
-            paintings.append(resize(self.to_device(style), (height, width)).clamp(0, 1))
+            paintings.append(resize_within(self.to_device(style), (height, width)))
         with self.precision.autocast(self.device):
             self.objective.aim(small, paintings, blend)
         return small
@@ -265,6 +285,10 @@ class _Run:
         self.scale, self.step, self.history = record["scale"], record["step"], record["history"]
         descent = self._descent_from(self._aim())
         descent.restore(tensors)
+        objective = {key: value for key, value in tensors.items() if key.startswith(_OF_OBJECTIVE)}
+        self.stylizer.objective.restore(
+            {key.removeprefix(_OF_OBJECTIVE): value for key, value in objective.items()}
+        )
         return descent
 
     def _descent_from(self, canvas: Tensor) -> Descent:
@@ -300,14 +324,24 @@ class _Run:
                 size=scale.size,
                 loss=loss,
                 terms=terms,
-                message=_ROLLED_BACK if taken_back else "",
+                message="; ".join([*([_ROLLED_BACK] if taken_back else []), *self._notes()]),
                 picture=lambda: self.descent.picture()[0].cpu(),
             )
         )
+
+    def _notes(self) -> list[str]:
+        """What the objective has to say, once."""
+        notes, self.stylizer.objective.notes = self.stylizer.objective.notes, []
+        return notes
 
     def _save(self) -> None:
         if self.checkpoints.save_to is None:
             return
         where = {"scale": self.scale, "step": self.step, "history": self.history}
-        write_checkpoint(self.checkpoints.save_to, self.descent.state(), where, of=self.fingerprint)
+        of_objective = {
+            f"{_OF_OBJECTIVE}{key}": value for key, value in self.stylizer.objective.state().items()
+        }
+        write_checkpoint(
+            self.checkpoints.save_to, self.descent.state() | of_objective, where, of=self.fingerprint
+        )
         self.saved_at = time.monotonic()

@@ -12,9 +12,10 @@ from velatura.core.config import to_mapping
 from velatura.core.errors import Cancelled, ConfigError
 from velatura.core.progress import OnProgress
 from velatura.core.rng import generator
-from velatura.engine.one_pass import NetworkStylizer, OnePass
+from velatura.engine.one_pass import MOST_OF_A_STYLE, NetworkStylizer, OnePass
 from velatura.engine.precision import choose_device, choose_network_precision
 from velatura.imaging import Picture
+from velatura.jobs.coloring import Coloring, check_color, color_notes
 from velatura.jobs.masks import mask_notes, mask_weights, read_masks
 from velatura.jobs.models import Model, load_model
 from velatura.jobs.record import machine_record
@@ -111,13 +112,21 @@ def stylize_in_one_pass(
             model.network.to(device),
             precision=precision,
             alpha=method.alpha * how.strength,
-            colors=method.colors,
             tile=method.tile,
             overlap=method.overlap,
         )
-        outcome = stylizer(
+        coloring = Coloring(
+            how.color,
             content.pixels,
             [style.over().pixels for style in styles],
+            # Where masks place them, each counts once.
+            blend=[sum(each) / len(blends) for each in zip(*blends, strict=True)],
+            size=size,
+            style_edge=min(max(size), MOST_OF_A_STYLE),
+        )
+        outcome = stylizer(
+            coloring.content,
+            coloring.styles,
             blends=blends,
             size=size,
             masks=weights,
@@ -139,13 +148,14 @@ def stylize_in_one_pass(
             **machine_record(device, precision),
         }
     return Result(
-        picture=dressed(outcome.pixels, content, how),
+        picture=dressed(outcome.pixels, content, how, coloring),
         history=outcome.history,
         interrupted=outcome.interrupted,
         record=record,
         notes=(
             *_notes(how, model, (content, *styles, *masks)),
             *(() if weights is None else mask_notes(weights)),
+            *color_notes(how.color, content),
         ),
     )
 
@@ -163,11 +173,7 @@ def blends_for(model: Model, how: Stylization, num_pictures: int) -> Sequence[Se
     """
     method, name = how.method, model.path.name
     assert isinstance(method, OnePass)
-    if method.colors == "photo" and model.styles != "any":
-        raise ConfigError(
-            f"{name} has learnt the colours of its styles, and no painting is recoloured; leave out the "
-            "photograph's colours (keep-colors), or take a network for any style, such as adain-slim"
-        )
+    check_color(how.color, model.styles, name)
     if not method.masks:
         return [_blend_for(model, how, method, num_pictures)]
     if how.blend is not None:

@@ -19,6 +19,7 @@ from velatura.engine.optimization import Checkpoints, Optimization, Optimization
 from velatura.engine.precision import PrecisionName, choose_device, choose_precision
 from velatura.imaging import Picture, read_picture
 from velatura.initializations import Picture as StartPicture
+from velatura.jobs.coloring import Coloring, color_notes
 from velatura.jobs.models import Model, find_model
 from velatura.jobs.one_pass import stylize_in_one_pass
 from velatura.jobs.record import machine_record
@@ -191,22 +192,33 @@ def _optimize(
             "weights": {"source": backbone.source, "sha256": backbone.weights_sha256},
             **machine_record(device, precision),
         }
-        outcome = stylizer(
+        coloring = Coloring(
+            how.color,
             content.pixels,
             [style.over().pixels for style in styles],
             blend=blend,
             size=size,
-            start=None if start is None else start.pixels,
+            style_edge=round(max(size) * method.style_scale),
+        )
+        outcome = stylizer(
+            coloring.content,
+            coloring.styles,
+            blend=blend,
+            size=size,
+            start=coloring.start(None if start is None else start.pixels),
             checkpoints=_with_fingerprint(checkpoints, record),
-            on_progress=on_progress,
+            on_progress=coloring.seen(on_progress),
             cancelled=cancelled,
         )
     return Result(
-        picture=dressed(outcome.pixels, content, how),
+        picture=dressed(outcome.pixels, content, how, coloring),
         history=outcome.history,
         interrupted=outcome.interrupted,
         record=record,
-        notes=tuple(_notes(how, method, (content, *styles, *([] if start is None else [start])))),
+        notes=(
+            *_notes(how, method, (content, *styles, *([] if start is None else [start]))),
+            *color_notes(how.color, content),
+        ),
     )
 
 
@@ -223,6 +235,8 @@ def _with_fingerprint(checkpoints: Checkpoints | None, record: Mapping[str, Any]
     if checkpoints is None:
         return None
     settled = {key: value for key, value in record["stylization"].items() if key not in ("device", "threads")}
+    # Tiles change nothing but how much memory a step takes.
+    settled["method"] = {key: value for key, value in settled["method"].items() if key != "tile"}
     prints = {
         **settled,
         _COMPUTED_IN: record["machine"]["precision"],

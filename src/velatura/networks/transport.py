@@ -20,8 +20,8 @@ def transport(own: Tensor, wanted: Tensor, *, floor: float) -> Tensor:
 
     .. math:: A = C^{-1/2} (C^{1/2} C^* C^{1/2})^{1/2} C^{-1/2}
 
-    (Pitié and Kokaram 2007; Mroueh 2019), as :func:`velatura.ops.color.recolor` has it in float64 by
-    eigenvalues; here any runtime can follow.
+    (Pitié and Kokaram 2007; Mroueh 2019), as :func:`velatura.ops.recoloring.linear_map` has it in float64
+    by eigenvalues; here any runtime can follow.
 
     Args:
         own: :math:`C`, ``(B, C, C)``.

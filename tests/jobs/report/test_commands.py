@@ -83,6 +83,36 @@ def test_other_options_are_options():
     assert changes["size"] == (300, None)
 
 
+@pytest.mark.parametrize(
+    ("color", "words"),
+    [
+        ("luminance", ["--color", "luminance"]),
+        (
+            {"name": "luminance", "palette": 0.5, "space": "yiq"},
+            ["--palette", "0.5", "--set", "color.space=yiq"],
+        ),
+        ({"name": "match-pca", "epsilon": 1e-3}, ["--set", "color.epsilon=0.001"]),
+    ],
+)
+def test_the_colour_mode_is_in_the_command(color, words):
+    again = stylize_again(record_of(stylization(color=color)))
+    assert again.notes == ()
+    told = shlex.split(again.command)
+    assert all(word in told for word in ["--color", *words])
+    assert again.changes[0].path == "color.name"
+
+
+def test_records_of_before_there_were_colour_modes():
+    """A network's own setting ``colors`` was all there was."""
+    for colors, option in (("style", []), ("photo", ["--color", "match-monge"])):
+        record = record_of(stylization("instant"))
+        del record["stylization"]["color"]
+        record["stylization"]["method"]["colors"] = colors
+        again = stylize_again(record)
+        assert again.notes == ()
+        assert shlex.split(again.command)[6:] == ["--preset", "instant", *option]
+
+
 def test_names_are_quoted_for_the_shell_and_never_become_options():
     record = record_of(stylization(), content="-rf.png", styles=("$(reboot).jpg", "a'b.jpg"))
     words = shlex.split(stylize_again(record).command)

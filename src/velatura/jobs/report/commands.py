@@ -11,6 +11,7 @@ from typing import Any
 
 from velatura.core.config import to_mapping
 from velatura.core.errors import ConfigError, VelaturaError
+from velatura.jobs.coloring import color_mode, with_color_setting
 from velatura.jobs.report.files import dig
 from velatura.jobs.schema import parse_assignment
 from velatura.jobs.stylization import stylization
@@ -54,9 +55,10 @@ def stylize_again(record: Mapping[str, Any]) -> Again:
     Args:
         record: Of a run.
     """
-    how = _plain(record["stylization"])
+    how = with_color_setting(_plain(record["stylization"]))
     preset = str(how.get("preset"))
     given = {name: how.get(name) for name in _OF_STYLIZE if how.get(name) is not None}
+    given["color"] = how["color"]
 
     def built(changes: Mapping[str, Any]) -> dict[str, Any]:
         settings: dict[str, Any] = _plain(to_mapping(stylization(preset, changes=changes, **given)))
@@ -69,14 +71,19 @@ def stylize_again(record: Mapping[str, Any]) -> Again:
     except VelaturaError as error:
         return Again(command=None, notes=(_not_here(record, error),))
     changes = tuple(_compared(paths, usual["method"])) + tuple(
-        Change(name, value, usual.get(name)) for name, value in given.items() if value != usual.get(name)
+        Change(name, value, usual.get(name))
+        for name, value in given.items()
+        if name != "color" and value != usual.get(name)
     )
+    colors = tuple(_color_changes(how["color"], usual["color"]))
+    changes += colors
     job = dig(record, "job")
     if not isinstance(job, Mapping):
         note = "the record has no file names: the picture was made in Python, so no command can be given"
         return Again(command=None, changes=changes, notes=(note,))
     words = ["--preset", preset]
     words += [word for change in changes if change.path in _OF_STYLIZE for word in _option(change)]
+    words += [word for change in colors for word in _color_option(change)]
     words += [word for path, value in paths.items() for word in ("--set", f"{path}={_toml(value)}")]
     saving = dig(job, "saving")
     words += _saving_options(saving if isinstance(saving, Mapping) else {})
@@ -183,6 +190,23 @@ def _differences(now: Any, wanted: Any, path: str, *, replacing: bool) -> Iterat
 def _compared(paths: Mapping[str, Any], preset: Mapping[str, Any]) -> Iterator[Change]:
     for path, value in paths.items():
         yield Change(path, value, dig(preset, *path.split(".")))
+
+
+def _color_changes(color: Mapping[str, Any], usual: Mapping[str, Any]) -> Iterator[Change]:
+    """The colour mode's name, and its settings that are not its own defaults."""
+    if color["name"] != usual["name"]:
+        yield Change("color.name", color["name"], usual["name"])
+    defaults = _plain(to_mapping(color_mode(color["name"])))
+    for name, value in color.items():
+        if value != defaults.get(name):
+            yield Change(f"color.{name}", value, defaults.get(name))
+
+
+def _color_option(change: Change) -> list[str]:
+    options = {"color.name": "--color", "color.palette": "--palette"}
+    if change.path in options:
+        return [options[change.path], str(change.value)]
+    return ["--set", f"{change.path}={_toml(change.value)}"]
 
 
 def _option(change: Change) -> list[str]:
