@@ -157,12 +157,19 @@ class LayerShape:
         receptive_field: Edge, in pixels, of the square that one position sees.
         smallest_input: Shortest edge, in pixels, that a picture must have: no map on the way is
             smaller than its layer takes, and the picture no smaller than one ``stride``.
+        first: The first pixel that position 0 sees, at most 0: what lies before 0 is padding. Unset: the
+            positions are centred in their strides.
     """
 
     channels: int
     stride: int
     receptive_field: int
     smallest_input: int
+    first: int | None = None
+
+    def seen_from(self) -> int:
+        """The first pixel that position 0 sees; each position sees from one stride further on."""
+        return (self.stride - self.receptive_field) // 2 if self.first is None else self.first
 
 
 class Backbone(nn.Module, ABC):

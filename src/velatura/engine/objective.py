@@ -16,7 +16,7 @@ from velatura.core.config import PartOf, Setting
 from velatura.core.errors import ConfigError, VelaturaError
 from velatura.losses import Loss, Target, losses
 
-__all__ = ["IMAGE", "Objective", "Term", "Terms"]
+__all__ = ["IMAGE", "Objective", "Term", "Terms", "blended_target", "named"]
 
 IMAGE = "image"
 """The layer below the first: the canvas itself, for losses on pixels such as total variation."""
@@ -38,6 +38,36 @@ class Term:
         Setting("Layers with the weight of each; `image` is the canvas itself"),
     ] = field(default_factory=dict)
     weight: Annotated[float, Ge(0), Setting("Weight of the whole term; 0 leaves it out")] = 1.0
+    blend: Annotated[
+        tuple[Annotated[float, Ge(0)], ...] | None,
+        Setting("Weight of each painting in this term of the style; unset: as they are blended"),
+    ] = None
+
+    def __post_init__(self) -> None:
+        if self.blend is not None and self.of != "style":
+            raise ConfigError(
+                f"a term of {self.of!r} looks at no painting and has no use for a blend; leave it out"
+            )
+        if self.blend is not None and not sum(self.blend) > 0:
+            raise ConfigError("the weights of a term's blend are all zero; at least one must be above 0")
+
+    def painted(self, blend: Sequence[float]) -> tuple[float, ...]:
+        """The weight of each painting in this term, scaled to sum to 1.
+
+        Args:
+            blend: As they are blended where the term does not say.
+
+        Raises:
+            ConfigError: The term has not as many weights as there are paintings.
+        """
+        if self.blend is None:
+            return tuple(blend)
+        if len(self.blend) != len(blend):
+            raise ConfigError(
+                f"a term's blend has {len(self.blend)} weights for {len(blend)} style pictures; "
+                "give one for each"
+            )
+        return tuple(weight / sum(self.blend) for weight in self.blend)
 
 
 Terms = Mapping[str, Term]
@@ -115,7 +145,13 @@ class Objective:
         of_styles = [self._targets(style, of=("style",)) for style in styles]
         blended = {
             name: {
-                layer: _blend(name, term.loss, layer, [targets[name][layer] for targets in of_styles], blend)
+                layer: blended_target(
+                    name,
+                    term.loss,
+                    layer,
+                    [targets[name][layer] for targets in of_styles],
+                    term.painted(blend),
+                )
                 for layer in term.layers
             }
             for name, term in self.terms.items()
@@ -158,7 +194,7 @@ class Objective:
         def visit(layer: str, features: Tensor) -> Tensor:
             for name, term in self.terms.items():
                 if layer in term.layers:
-                    with _naming(name, layer):
+                    with named(name, layer):
                         features, distance = self._in_passing(name, term, layer, features)
                     distances[name].append(term.layers[layer] * distance.mean())
             return features
@@ -182,7 +218,8 @@ class Objective:
 
 
 @contextlib.contextmanager
-def _naming(term: str, layer: str) -> Iterator[None]:
+def named(term: str, layer: str) -> Iterator[None]:
+    """Says of whose loss a wrong value is: a term's, at a layer."""
     try:
         yield
     except ValueError as error:
@@ -190,15 +227,22 @@ def _naming(term: str, layer: str) -> Iterator[None]:
 
 
 def _target(name: str, term: Term, layer: str, features: Tensor) -> Target:
-    with _naming(name, layer):
+    with named(name, layer):
         target = term.loss.target(features)
         if term.of == "nothing" and target:
             raise ConfigError(f"loss {term.loss.name!r} needs a picture: set 'of' to content or style")
         return target
 
 
-def _blend(name: str, loss: Loss, layer: str, targets: Sequence[Target], weights: Sequence[float]) -> Target:
-    with _naming(name, layer):
+def blended_target(
+    name: str, loss: Loss, layer: str, targets: Sequence[Target], weights: Sequence[float]
+) -> Target:
+    """One target of several paintings' at one layer of the term ``name``.
+
+    Raises:
+        ConfigError: They do not blend.
+    """
+    with named(name, layer):
         shapes = [{key: value.shape for key, value in target.items()} for target in targets]
         if any(shape != shapes[0] for shape in shapes):
             raise ConfigError(f"loss {loss.name!r} cannot blend pictures of different sizes")
