@@ -14,13 +14,13 @@ def test_a_worked_example():
     windows = [Window(size=7, stride=2, padding=3), Window(size=3, stride=2, padding=0)]
     # Three positions for the pool take five pixels of a stride-2 window padded by three.
     assert layer_shape(64, windows) == LayerShape(
-        channels=64, stride=4, receptive_field=11, smallest_input=5, first=-3
+        channels=64, stride=4, receptive_field=11, smallest_input=5, padding=3
     )
 
 
 def test_no_windows_leave_the_picture_as_it_is():
     assert layer_shape(3, []) == LayerShape(
-        channels=3, stride=1, receptive_field=1, smallest_input=1, first=0
+        channels=3, stride=1, receptive_field=1, smallest_input=1, padding=0
     )
 
 

@@ -58,7 +58,7 @@ def test_a_region_has_the_positions_that_see_only_it_or_any_of_it(name, layer):
 
 def test_a_simple_guide_is_the_mask_under_each_position_squared():
     # Positions of stride 4 that see 10 pixels stand for 4 of them each.
-    shape = LayerShape(channels=1, stride=4, receptive_field=10, smallest_input=4, first=-3)
+    shape = LayerShape(channels=1, stride=4, receptive_field=10, smallest_input=4, padding=3)
     mask = torch.zeros(1, 8, 8)
     mask[..., 1:6] = 1
     found = guide(mask, shape, (2, 2), Guiding(mode="simple"))
@@ -66,7 +66,7 @@ def test_a_simple_guide_is_the_mask_under_each_position_squared():
 
 
 def test_reach_shortens_what_counts_as_seen_from_both_ends():
-    shape = LayerShape(channels=1, stride=1, receptive_field=9, smallest_input=1, first=-4)
+    shape = LayerShape(channels=1, stride=1, receptive_field=9, smallest_input=1, padding=4)
     mask = torch.zeros(1, 1, 30)
     mask[..., 10:20] = 1
 

@@ -157,19 +157,19 @@ class LayerShape:
         receptive_field: Edge, in pixels, of the square that one position sees.
         smallest_input: Shortest edge, in pixels, that a picture must have: no map on the way is
             smaller than its layer takes, and the picture no smaller than one ``stride``.
-        first: The first pixel that position 0 sees, at most 0: what lies before 0 is padding. Unset: the
-            positions are centred in their strides.
+        padding: How many pixels of the first position's square lie before the picture: that of position
+            ``k`` begins at pixel ``k * stride - padding``. None: not known.
     """
 
     channels: int
     stride: int
     receptive_field: int
     smallest_input: int
-    first: int | None = None
+    padding: int | None = None
 
     def seen_from(self) -> int:
-        """The first pixel that position 0 sees; each position sees from one stride further on."""
-        return (self.stride - self.receptive_field) // 2 if self.first is None else self.first
+        """The first pixel that position 0 sees; centred in its stride where the padding is not known."""
+        return (self.stride - self.receptive_field) // 2 if self.padding is None else -self.padding
 
 
 class Backbone(nn.Module, ABC):

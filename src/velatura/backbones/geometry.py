@@ -58,15 +58,15 @@ def _window(module: nn.Conv2d | Pool) -> Window:
 
 
 def layer_shape(channels: int, windows: Sequence[Window]) -> LayerShape:
-    """Stride, receptive field, place and smallest input of a layer.
+    """Stride, receptive field, padding and smallest input of a layer.
 
     Args:
         channels: The layer's width.
         windows: Everything between the picture and the layer, from the picture up.
     """
-    stride, field, first, smallest = 1, 1, 0, 1
+    stride, field, smallest, padding = 1, 1, 1, 0
     for window in windows:
-        first -= window.padding * stride
+        padding += window.padding * stride
         field += (window.size - 1) * stride
         stride *= window.stride
     for window in reversed(windows):
@@ -76,5 +76,5 @@ def layer_shape(channels: int, windows: Sequence[Window]) -> LayerShape:
         stride=stride,
         receptive_field=field,
         smallest_input=max(smallest, stride),
-        first=first,
+        padding=padding,
     )

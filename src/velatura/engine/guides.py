@@ -60,7 +60,7 @@ def guides_for(
     Returns:
         Weights in [0, 1], ``(1, R, h, w)`` by layer; all zero where the layer has no position for a region.
     """
-    pixel = LayerShape(channels=3, stride=1, receptive_field=1, smallest_input=1, first=0)
+    pixel = LayerShape(channels=3, stride=1, receptive_field=1, smallest_input=1, padding=0)
     return {
         layer: guide(masks, backbone.shapes.get(layer, pixel), size, how)[None]
         for layer, size in sizes.items()

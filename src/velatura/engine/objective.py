@@ -16,7 +16,7 @@ from velatura.core.config import PartOf, Setting
 from velatura.core.errors import ConfigError, VelaturaError
 from velatura.losses import Loss, Target, losses
 
-__all__ = ["IMAGE", "Objective", "Term", "Terms", "blended_target", "named"]
+__all__ = ["IMAGE", "Objective", "Term", "Terms", "blended_target", "checked_target", "naming"]
 
 IMAGE = "image"
 """The layer below the first: the canvas itself, for losses on pixels such as total variation."""
@@ -51,7 +51,7 @@ class Term:
         if self.blend is not None and not sum(self.blend) > 0:
             raise ConfigError("the weights of a term's blend are all zero; at least one must be above 0")
 
-    def painted(self, blend: Sequence[float]) -> tuple[float, ...]:
+    def blended(self, blend: Sequence[float]) -> tuple[float, ...]:
         """The weight of each painting in this term, scaled to sum to 1.
 
         Args:
@@ -113,6 +113,8 @@ class Objective:
         read = {layer for term in self.terms.values() for layer in term.layers}
         self.layers = backbone.check_layers(read - {IMAGE})
         self.targets: dict[str, dict[str, Target]] = {}
+        self.masks: dict[str, dict[str, Tensor]] = {}
+        """By term and layer, how much each position counts, ``(1, 1, h, w)``; none: all the same."""
 
     def features(
         self, image: Tensor, *, of: Collection[str] | None = None, also: Collection[str] = ()
@@ -146,11 +148,7 @@ class Objective:
         blended = {
             name: {
                 layer: blended_target(
-                    name,
-                    term.loss,
-                    layer,
-                    [targets[name][layer] for targets in of_styles],
-                    term.painted(blend),
+                    name, term, layer, [targets[name][layer] for targets in of_styles], term.blended(blend)
                 )
                 for layer in term.layers
             }
@@ -177,7 +175,10 @@ class Objective:
             ConfigError: A term cannot take a target from these features.
         """
         return {
-            name: {layer: _target(name, term, layer, features[layer]) for layer in term.layers}
+            name: {
+                layer: _target(name, term, layer, features[layer], self.mask_of(name, layer))
+                for layer in term.layers
+            }
             for name, term in self.terms.items()
             if term.of in of
         }
@@ -194,7 +195,7 @@ class Objective:
         def visit(layer: str, features: Tensor) -> Tensor:
             for name, term in self.terms.items():
                 if layer in term.layers:
-                    with named(name, layer):
+                    with naming(name, layer):
                         features, distance = self._in_passing(name, term, layer, features)
                     distances[name].append(term.layers[layer] * distance.mean())
             return features
@@ -214,35 +215,51 @@ class Objective:
 
     def _in_passing(self, name: str, term: Term, layer: str, features: Tensor) -> tuple[Tensor, Tensor]:
         """Features of a layer to go on with, and a term's distance there, ``(B,)``."""
-        return term.loss.in_passing(features, self.targets[name][layer])
+        mask = self.mask_of(name, layer)
+        if mask is None:
+            return term.loss.in_passing(features, self.targets[name][layer])
+        return features, term.loss.forward(features, self.targets[name][layer], mask)
+
+    def mask_of(self, name: str, layer: str) -> Tensor | None:
+        """How much each position of a layer counts in a term; None: all the same."""
+        return self.masks[name].get(layer) if name in self.masks else None
 
 
 @contextlib.contextmanager
-def named(term: str, layer: str) -> Iterator[None]:
-    """Says of whose loss a wrong value is: a term's, at a layer."""
+def naming(term: str, layer: str) -> Iterator[None]:
+    """Says of which term and layer an error is."""
     try:
         yield
     except ValueError as error:
         raise ConfigError(f"term {term!r} at layer {layer!r}: {error}") from error
 
 
-def _target(name: str, term: Term, layer: str, features: Tensor) -> Target:
-    with named(name, layer):
-        target = term.loss.target(features)
-        if term.of == "nothing" and target:
-            raise ConfigError(f"loss {term.loss.name!r} needs a picture: set 'of' to content or style")
-        return target
+def _target(name: str, term: Term, layer: str, features: Tensor, mask: Tensor | None) -> Target:
+    with naming(name, layer):
+        return checked_target(term, term.loss.target(features, mask))
+
+
+def checked_target(term: Term, target: Target) -> Target:
+    """The target itself.
+
+    Raises:
+        ConfigError: There is one, and the term has no picture to take it from.
+    """
+    if term.of == "nothing" and target:
+        raise ConfigError(f"loss {term.loss.name!r} needs a picture: set 'of' to content or style")
+    return target
 
 
 def blended_target(
-    name: str, loss: Loss, layer: str, targets: Sequence[Target], weights: Sequence[float]
+    name: str, term: Term, layer: str, targets: Sequence[Target], weights: Sequence[float]
 ) -> Target:
-    """One target of several paintings' at one layer of the term ``name``.
+    """One target of several paintings', at one layer.
 
     Raises:
         ConfigError: They do not blend.
     """
-    with named(name, layer):
+    loss = term.loss
+    with naming(name, layer):
         shapes = [{key: value.shape for key, value in target.items()} for target in targets]
         if any(shape != shapes[0] for shape in shapes):
             raise ConfigError(f"loss {loss.name!r} cannot blend pictures of different sizes")

@@ -223,6 +223,8 @@ def _with_fingerprint(checkpoints: Checkpoints | None, record: Mapping[str, Any]
     if checkpoints is None:
         return None
     settled = {key: value for key, value in record["stylization"].items() if key not in ("device", "threads")}
+    # Tiles change nothing but how much memory a step takes.
+    settled["method"] = {key: value for key, value in settled["method"].items() if key != "tile"}
     prints = {
         **settled,
         _COMPUTED_IN: record["machine"]["precision"],
