@@ -77,7 +77,7 @@ def value_and_gradient(objective, canvas):
     canvas = canvas.clone().requires_grad_()
     values = objective(canvas)
     sum(values.values()).backward()
-    return {name: float(value) for name, value in values.items()}, canvas.grad
+    return {name: float(value.detach()) for name, value in values.items()}, canvas.grad
 
 
 def test_swapping_the_regions_swaps_nothing_else(backbone):
