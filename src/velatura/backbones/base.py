@@ -178,6 +178,10 @@ class LayerShape:
     smallest_input: int
     padding: int | None = None
 
+    def seen_from(self) -> int:
+        """The first pixel that position 0 sees; centred in its stride where the padding is not known."""
+        return (self.stride - self.receptive_field) // 2 if self.padding is None else -self.padding
+
 
 class Backbone(nn.Module, ABC):
     """A frozen feature extractor: ``backbone(image, layers) -> {layer: features}``.

@@ -9,7 +9,7 @@ whole painting.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, TypeVar
 
 import torch
@@ -129,8 +129,12 @@ class TiledObjective(Objective):
 
     def aim(self, content: Tensor, styles: Sequence[Tensor], blend: Sequence[float]) -> None:
         """As :meth:`Objective.aim`."""
-        self._slopes_kept, self._sums_before = {}, {}
+        self.forget()
         super().aim(content, styles, blend)
+
+    def forget(self) -> None:
+        """Forgets what was summed for targets that no longer count."""
+        self._slopes_kept, self._sums_before = {}, {}
 
     def state(self) -> dict[str, Tensor]:
         """What the next step depends on beside targets and canvas: the last step's sums, if they count."""
@@ -209,7 +213,10 @@ class TiledObjective(Objective):
             for key, found in self._look(part_of(picture, tile), tile, seen, maps=maps):
                 _add(sums, key, found)
         return {
-            name: {layer: _target(name, term, layer, _in(picture.dtype, sums), maps) for layer in term.layers}
+            name: {
+                layer: _target(name, term, layer, _in(picture.dtype, sums), maps, self.mask_of(name, layer))
+                for layer in term.layers
+            }
             for name, term in terms.items()
         }
 
@@ -368,7 +375,8 @@ class TiledObjective(Objective):
             for key in wanted:
                 with naming(*key):
                     target = self.targets.get(key[0], {}).get(layer, {})
-                    found.append((key, _additive(self.terms[key[0]]).sums(whole, target)))
+                    part_seen = _masked(whole, self.mask_of(*key))
+                    found.append((key, _additive(self.terms[key[0]]).sums(part_seen, target)))
             return features
 
         layers = [layer for layer in self.layers if layer in seen.layers]
@@ -412,11 +420,25 @@ def _add(sums: dict[_Key, Sums], key: _Key, found: Sums) -> None:
         own[name] = own[name] + wide if name in own else wide
 
 
+def _masked(part: Part, mask: Tensor | None) -> Part:
+    """A part that sees of a mask of the whole what lies where its features do."""
+    if mask is None:
+        return part
+    (rows, columns), (height, width) = part.at, part.beyond.shape[2:]
+    own = mask[..., rows.start : rows.start + height, columns.start : columns.start + width]
+    return replace(part, mask=own)
+
+
 def _target(
-    name: str, term: Term, layer: str, sums: Mapping[_Key, Sums], maps: Mapping[str, Tensor]
+    name: str,
+    term: Term,
+    layer: str,
+    sums: Mapping[_Key, Sums],
+    maps: Mapping[str, Tensor],
+    mask: Tensor | None,
 ) -> Target:
     with naming(name, layer):
         loss = _additive(term)
         if loss.is_positional:
-            return checked_target(term, term.loss.target(maps[layer]))
+            return checked_target(term, term.loss.target(maps[layer], mask))
         return checked_target(term, loss.target_from(sums[name, layer]))
