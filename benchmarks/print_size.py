@@ -39,6 +39,9 @@ from velatura.imaging.samples import draw_sample
 from velatura.jobs.stylize import stylization, stylize_pictures
 from velatura.ops.resize import fit, resize
 
+NEAR = 24
+"""Lines on each side of a border that it is compared with."""
+
 
 def pictures(options: argparse.Namespace, edge: int) -> tuple[Tensor, Tensor]:
     """Photograph and painting at a long edge, ``(3, H, W)``."""
@@ -234,12 +237,14 @@ def report_seams(options: argparse.Namespace, pixels: Tensor) -> None:
             continue
         elsewhere = each.clone()
         elsewhere[across] = math.nan
-        # Of lines as far apart, so that what the picture shows there weighs the same.
-        near = torch.cat([elsewhere[max(0, at - 24) : at + 25] for at in across.tolist()])
+        # Lines as near as that show the same of the picture; which of them differ more is chance.
+        near = [elsewhere[max(0, at - NEAR) : at + NEAR + 1] for at in across.tolist()]
+        near = [lines[~lines.isnan()] for lines in near]
+        above = [float((each[at] > lines).float().mean()) for at, lines in zip(across, near, strict=True)]
         print(
-            f"  {name}: across {len(across)} borders {float(each[across].mean()):.5f}, within 24 "
-            f"pixels of them "
-            f"{float(near.nanmean()):.5f}, elsewhere {float(elsewhere.nanmean()):.5f}"
+            f"  {name}: across {len(across)} borders {float(each[across].mean()):.5f}, within {NEAR} pixels "
+            f"{float(torch.cat(near).mean()):.5f}, elsewhere {float(elsewhere.nanmean()):.5f}; "
+            f"a border is above {100 * statistics.mean(above):.0f} % of the lines near it (50 % by chance)"
         )
 
 

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from velatura.core.errors import ConfigError, WeightsError, unknown_name
 from velatura.core.registry import Registry
+from velatura.ops.pooling import average_pool
 from velatura.ops.wrap import Wrap, goes_round, wrapped
 from velatura.weights import Weights
 
@@ -150,6 +151,8 @@ class Pool(nn.Module):
         return pooled if self.gain == 1 else pooled * self.gain
 
     def _mean(self, features: Tensor, padding: tuple[int, int]) -> Tensor:
+        if (self.size, self.stride, self.padding, self.ceil_mode) == (2, 2, 0, False):
+            return average_pool(features)
         return functional.avg_pool2d(
             features, self.size, self.stride, padding, self.ceil_mode, count_include_pad=False
         )

@@ -49,6 +49,11 @@ class Iterates:
         int, Ge(1), Setting("Over how many steps that change is taken"), Idle("stop_below", (0,))
     ] = 50
 
+    @property
+    def canvases(self) -> int:
+        """How many a descent holds from step to step: the one that moves, the best, and the average."""
+        return 3 if self.result == "average" else 2
+
 
 class Descent:
     """Steps at one scale after another.

@@ -175,13 +175,19 @@ class OptimizationStylizer:
                 another run.
             VelaturaError: The loss is not finite at the start, or steps lead too far whatever their size.
         """
+        run = _Run(self, self.scales(size), content, styles, blend, start, checkpoints or Checkpoints())
+        return run.finish(on_progress, cancelled)
+
+    def scales(self, size: tuple[int, int]) -> list[Scale]:
+        """The scales that a run passes through to a height and width.
+
+        Raises:
+            ConfigError: The picture is too small for the deepest layer.
+        """
         smallest = self.backbone.smallest_input(self.objective.layers)
         scales = self.method.pyramid.scales(size, smallest_input=smallest)
-        if self.strength == 0:
-            # Smaller scales would only blur what the last one starts from.
-            scales = scales[-1:]
-        run = _Run(self, scales, content, styles, blend, start, checkpoints or Checkpoints())
-        return run.finish(on_progress, cancelled)
+        # Where the start stays, smaller scales would only blur what the last one starts from.
+        return scales[-1:] if self.strength == 0 else scales
 
     def to_device(self, picture: Tensor) -> Tensor:
         """``(3, H, W)`` to ``(1, 3, H, W)``, where and how the backbone wants it."""
@@ -189,7 +195,7 @@ class OptimizationStylizer:
 
     def aim(self, content: Tensor, styles: Sequence[Tensor], blend: Sequence[float], scale: Scale) -> Tensor:
         """Takes the targets at one scale; returns the content at that size, ``(1, 3, H, W)``."""
-        small = resize(self.to_device(content), scale.size).clamp(0, 1)
+        small = resize(self.to_device(content), scale.size).clamp_(0, 1)
         long_edge = round(max(scale.size) * self.method.style_scale)
         paintings = []
         for number, style in enumerate(styles, start=1):
@@ -253,7 +259,8 @@ class _Run:
         self._save()
         done = self._is_done()
         picture = self.descent.picture() if done else self.descent.picture_so_far()
-        pixels = resize(picture, self.scales[-1].size).clamp(0, 1)[0].cpu().contiguous()
+        # In place: the picture is a copy already.
+        pixels = resize(picture, self.scales[-1].size).clamp_(0, 1)[0].cpu().contiguous()
         return Outcome(pixels=pixels, history=self.history, interrupted=not done)
 
     def _is_done(self) -> bool:

@@ -20,6 +20,7 @@ from velatura.engine.precision import PrecisionName, choose_device, choose_preci
 from velatura.imaging import Picture, read_picture
 from velatura.initializations import Picture as StartPicture
 from velatura.jobs.coloring import Coloring, color_notes
+from velatura.jobs.memory import foretell_memory
 from velatura.jobs.models import Model, find_model
 from velatura.jobs.one_pass import stylize_in_one_pass
 from velatura.jobs.record import machine_record
@@ -182,7 +183,16 @@ def _optimize(
         stylizer = OptimizationStylizer(
             method, backbone, precision=precision, strength=how.strength, seed=how.seed
         )
+        memory = foretell_memory(
+            stylizer,
+            content,
+            styles,
+            size,
+            saved=checkpoints is not None and checkpoints.save_to is not None,
+            on_progress=on_progress,
+        )
         record = {
+            **memory,
             "stylization": to_mapping(how),
             "pictures": {
                 "content": fingerprint(content),

@@ -28,6 +28,15 @@ class ImageOptimizer(ABC):
     def build(self, canvas: Tensor) -> CanvasOptimizer:
         """An optimiser of ``canvas``, ``(B, C, H, W)``, a leaf that requires its gradient."""
 
+    def remembered(self, steps: int) -> float:  # noqa: ARG002 - some remember the more, the more they are
+        """How many canvases its memory of so many steps takes: two, unless a subclass says otherwise."""
+        return 2
+
+    @property
+    def worked_on(self) -> int:
+        """How many canvases more it takes while it makes a step, beside canvas and gradient: likewise."""
+        return 2
+
 
 class CanvasOptimizer(ABC):
     """Steps of one canvas.

@@ -51,6 +51,16 @@ class LBFGS(ImageOptimizer):
         """L-BFGS on ``canvas``."""
         return _LBFGSSteps(canvas, self)
 
+    def remembered(self, steps: int) -> float:
+        """The last gradient and step, and a pair for each step before that is remembered."""
+        pair = 2.0 if self.stored == "float32" else 1.0
+        return 2 + pair * min(self.history, max(0, steps - 1))
+
+    @property
+    def worked_on(self) -> int:
+        """The direction and the change of the gradient; a line search begins where the canvas was."""
+        return 2 if self.line_search == "none" else 4
+
 
 class _LBFGSSteps(CanvasOptimizer):
     r"""Nocedal and Wright 2006, algorithm 7.5: each step is :math:`x \leftarrow x - t H g`.
@@ -84,15 +94,16 @@ class _LBFGSSteps(CanvasOptimizer):
             length /= max(1.0, float(gradient.abs().sum()))
         else:
             # In place: at print size every canvas counts.
-            change = self._gradient.neg_().add_(gradient)
-            self._learn(self._last_step, change)
-            del change
+            change, self._gradient = self._gradient.neg_().add_(gradient), None
+            step, self._last_step = self._last_step, None
+            self._learn(step, change)
+            del step, change
         direction = self._direction(gradient)
         if self._settings.line_search == "strong_wolfe":
             length = self._searched(evaluate, direction, gradient, float(loss), length)
         self._gradient = gradient
-        self._last_step = direction.mul_(length)
-        self._canvas.add_(self._last_step)
+        self._canvas.add_(direction.mul_(length))
+        self._last_step = self._stored(direction)
         return loss
 
     def _gradient_like_canvas(self) -> Tensor:

@@ -57,7 +57,7 @@ def plot_metrics(sweep: Sweep, rows: Sequence[Row], path: Path) -> None:
         metric = sweep.evaluation.metrics[name].metric
         axes.set(title=f"{name}{cut}", xlabel=along.name, ylabel=_unit(metric))
         if along.numbers is not None and _spans_magnitudes(along.numbers):
-            axes.set_xscale("log")
+            axes.set_xscale("symlog" if min(along.numbers) == 0 else "log", **_linear_below(along.numbers))
         elif along.numbers is None:
             axes.set_xticks(range(len(along)), along.labels, rotation=30, ha="right", fontsize=8)
             axes.set_xlim(-0.5, len(along) - 0.5)
@@ -72,7 +72,13 @@ def _unit(metric: Metric) -> str:
 
 
 def _spans_magnitudes(numbers: Sequence[float]) -> bool:
-    return min(numbers) > 0 and max(numbers) >= 10 * min(numbers)
+    above = [number for number in numbers if number > 0]
+    return min(numbers) >= 0 and bool(above) and max(above) >= 10 * min(above)
+
+
+def _linear_below(numbers: Sequence[float]) -> dict[str, float]:
+    """Where an axis that has a zero begins to be logarithmic; nothing of one that has none."""
+    return {"linthresh": min(number for number in numbers if number > 0)} if min(numbers) == 0 else {}
 
 
 def _lines(sweep: Sweep, along: Axis, rows: Sequence[Row]) -> dict[str, list[Row]]:
