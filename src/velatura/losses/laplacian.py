@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from annotated_types import Ge, Len
@@ -11,8 +11,10 @@ from torch import Tensor
 
 from velatura.core.config import Setting
 from velatura.core.errors import ConfigError
+from velatura.losses.additive import Additive, Part, Sums, whole_part
 from velatura.losses.base import Loss, Target, check_divisor, losses, statistic
-from velatura.ops.laplacian import pooled_laplacian
+from velatura.ops.laplacian import block_laplacian, block_sums
+from velatura.ops.positions import check_features, check_mask
 from velatura.ops.precision import at_least_float32
 
 __all__ = ["Laplacian"]
@@ -20,7 +22,7 @@ __all__ = ["Laplacian"]
 
 @losses.register("laplacian")
 @dataclass(frozen=True, kw_only=True)
-class Laplacian(Loss):
+class Laplacian(Loss, Additive):
     r"""Squared error of the Laplacian of the picture, made coarser by average pooling.
 
     .. math:: E = \sum_p \tfrac{1}{s_p} \sum_i (D_p(x)_i - D_p(c)_i)^2
@@ -45,33 +47,71 @@ class Laplacian(Loss):
         Literal["mean", "sum", "relative"], Setting("What the squared error is divided by")
     ] = "mean"
 
+    is_positional: ClassVar[bool] = True
+
     def target(self, features: Tensor, mask: Tensor | None = None) -> Target:  # noqa: ARG002
         """The sum of the channels, of which the Laplacian is taken: ``summed``, ``(B, 1, h, w)``."""
+        check_features(features)
         summed = at_least_float32(features).sum(dim=1, keepdim=True)
         if self.reduction == "relative":
             for pool in self.pools:
-                check_divisor(pooled_laplacian(summed, pool)[0].square().sum(dim=(1, 2, 3)))
+                check_divisor(
+                    _weighted_squares(*_blocks(whole_part(summed), summed, pool, like=summed), pool)
+                )
         return {"summed": summed}
 
     def forward(self, features: Tensor, target: Target, mask: Tensor | None = None) -> Tensor:
         """The squared error; ``mask`` weighs the pixels."""
-        summed = at_least_float32(features).sum(dim=1, keepdim=True)
-        wanted = statistic(target, "summed", like=summed)
-        # The Laplacian is linear, and so is pooling: one of the difference in place of two.
-        return torch.stack([self._error(summed - wanted, wanted, pool, mask) for pool in self.pools]).sum(
-            dim=0
-        )
+        check_features(features)
+        if mask is not None:
+            check_mask(mask, features)
+        return self.distance(self.sums(whole_part(features, mask), target), target)
 
-    def _error(self, difference: Tensor, wanted: Tensor, pool: int, mask: Tensor | None) -> Tensor:
-        found, weights = pooled_laplacian(difference, pool, mask)
-        error = (found.square() * weights).sum(dim=(1, 2, 3))
+    def sums(self, part: Part, target: Target) -> Sums:
+        """What the part adds to each block: its difference from the photograph, and its number of pixels."""
+        summed = at_least_float32(part.own).sum(dim=1, keepdim=True)
+        whole = target["summed"]
+        wanted = statistic({"summed": part.of(whole)}, "summed", like=summed)
+        found = {}
+        for pool in self.pools:
+            # The Laplacian is linear, and so is a mean: one of the difference in place of two.
+            found[f"blocks_{pool}"], counted = _blocks(part, summed - wanted, pool, like=whole)
+            found[f"pixels_{pool}"] = counted
+            if self.reduction == "relative":
+                found[f"wanted_{pool}"], _ = _blocks(part, wanted, pool, like=whole)
+        return found
+
+    def distance(self, sums: Sums, target: Target) -> Tensor:  # noqa: ARG002
+        """The squared error."""
+        return torch.stack([self._error(sums, pool) for pool in self.pools]).sum(dim=0)
+
+    def _error(self, sums: Sums, pool: int) -> Tensor:
+        pixels = sums[f"pixels_{pool}"]
+        error = _weighted_squares(sums[f"blocks_{pool}"], pixels, pool)
         match self.reduction:
             case "mean":
-                counted = weights.sum(dim=(1, 2, 3))
+                counted = pixels.sum(dim=(1, 2, 3)) / pool**2
                 return error / torch.where(counted > 0, counted, 1)
             case "sum":
                 return error
             case "relative":
-                own, _ = pooled_laplacian(wanted, pool, mask)
-                return error / (own.square() * weights).sum(dim=(1, 2, 3))
+                return error / _weighted_squares(sums[f"wanted_{pool}"], pixels, pool)
         raise ConfigError(f"laplacian: unknown reduction {self.reduction!r}")
+
+
+def _blocks(part: Part, maps: Tensor, pool: int, *, like: Tensor) -> tuple[Tensor, Tensor]:
+    """A part's weighed sums of each block of the whole, and the sums of its weights."""
+    at, size = (part.at[0].start, part.at[1].start), (like.shape[2], like.shape[3])
+    mask = part.own_mask
+    weights = (
+        maps.new_ones((1, 1, *maps.shape[2:])) if mask is None else at_least_float32(mask).to(maps.dtype)
+    )
+    return (
+        block_sums(maps * weights, pool, at=at, size=size),
+        block_sums(weights, pool, at=at, size=size),
+    )
+
+
+def _weighted_squares(sums: Tensor, pixels: Tensor, pool: int) -> Tensor:
+    """Squares of the Laplacian, ``(B,)``; a block cut by the border counts for its part."""
+    return (block_laplacian(sums, pixels).square() * pixels).sum(dim=(1, 2, 3)) / pool**2
