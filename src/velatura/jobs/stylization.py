@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
 from annotated_types import Ge, Interval
@@ -219,4 +219,4 @@ def dressed(pixels: Tensor, content: Picture, how: Stylization, coloring: Colori
     alpha = content.alpha
     if alpha is not None:
         alpha = resize(alpha[None], (pixels.shape[1], pixels.shape[2]))[0].clamp(0, 1)
-    return Picture(pixels=pixels, alpha=alpha, icc=content.icc, exif=content.exif, name=content.name)
+    return replace(content, pixels=pixels, alpha=alpha, notes=())

@@ -53,8 +53,8 @@ class LBFGS(ImageOptimizer):
 
     def remembered(self, steps: int) -> float:
         """The last gradient and step, and a pair for each step before that is remembered."""
-        pair = 2.0 if self.stored == "float32" else 1.0
-        return 2 + pair * min(self.history, max(0, steps - 1))
+        step = 1.0 if self.stored == "float32" else 0.5
+        return 1 + step + 2 * step * min(self.history, max(0, steps - 1))
 
     @property
     def worked_on(self) -> int:
