@@ -221,6 +221,7 @@ def test_the_public_namespace_is_exactly_what_is_listed():
         "VelaturaError",
         "WeightsError",
         "__version__",
+        "analyse_survey",
         "apply",
         "backbones",
         "colors",
@@ -229,12 +230,15 @@ def test_the_public_namespace_is_exactly_what_is_listed():
         "load_image",
         "load_model",
         "losses",
+        "make_survey",
         "metrics",
         "networks",
         "optimizers",
         "reconstruct",
+        "report",
         "save_image",
         "stylize",
+        "sweep",
     }
 
 

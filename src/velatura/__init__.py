@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from velatura import backbones, colors, initializations, losses, metrics, networks, optimizers
     from velatura.api import apply, evaluate, load_image, load_model, reconstruct, save_image, stylize
     from velatura.imaging import Picture
+    from velatura.studies import analyse_survey, make_survey, report, sweep
 
 __all__ = [
     "Cancelled",
@@ -39,6 +40,7 @@ __all__ = [
     "VelaturaError",
     "WeightsError",
     "__version__",
+    "analyse_survey",
     "apply",
     "backbones",
     "colors",
@@ -47,23 +49,30 @@ __all__ = [
     "load_image",
     "load_model",
     "losses",
+    "make_survey",
     "metrics",
     "networks",
     "optimizers",
     "reconstruct",
+    "report",
     "save_image",
     "stylize",
+    "sweep",
 ]
 
 _HOMES = {
     "Picture": "velatura.imaging",
+    "analyse_survey": "velatura.studies",
     "apply": "velatura.api",
     "evaluate": "velatura.api",
     "load_image": "velatura.api",
     "load_model": "velatura.api",
+    "make_survey": "velatura.studies",
     "reconstruct": "velatura.api",
+    "report": "velatura.studies",
     "save_image": "velatura.api",
     "stylize": "velatura.api",
+    "sweep": "velatura.studies",
 }
 _PARTS = ("backbones", "colors", "initializations", "losses", "metrics", "networks", "optimizers")
 

@@ -15,6 +15,7 @@ from velatura.cli.options import given, merged, numbers
 from velatura.cli.progress import cancelled_by_interrupt, progress_on_stderr
 from velatura.core.errors import ConfigError
 from velatura.engine.one_pass import OnePass
+from velatura.engine.optimization import Optimization
 from velatura.jobs.models import Model, load_model
 from velatura.jobs.one_pass import with_styles
 from velatura.jobs.saving import Saving
@@ -177,6 +178,10 @@ def stylize(
         ),
     ] = None,
     threads: Annotated[int | None, _how("threads", "N", panel=_RUN)] = None,
+    tile: Annotated[
+        int | None,
+        typer.Option("--tile", metavar="PIXELS", help=help_of(Optimization, "tile"), rich_help_panel=_RUN),
+    ] = None,
     quality: Annotated[int | None, _saved("quality", "N")] = None,
     bits: Annotated[int | None, _saved("bits", "8|16")] = None,
     icc: Annotated[str | None, _saved("icc", "srgb|keep")] = None,
@@ -203,6 +208,7 @@ def stylize(
         )
     changes = {
         **color_changes(color, palette, keep_colors=keep_colors),
+        "tile": tile,
         "masks": masks or None,
         "backbone.name": backbone,
         "backbone.weights": weights,

@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
-import torch
 from annotated_types import Ge, Interval
 from torch import Tensor
 
@@ -19,6 +18,7 @@ from velatura.core.errors import ConfigError, VelaturaError
 from velatura.engine.one_pass import OnePass
 from velatura.engine.optimization import Optimization
 from velatura.engine.precision import PrecisionName
+from velatura.engine.tiled import runs_out_of_memory
 from velatura.imaging import MAX_PIXELS, Picture
 from velatura.jobs.coloring import Coloring, color_mode, split_color
 from velatura.jobs.models import find_model
@@ -139,7 +139,8 @@ def _check_no_one_pass(preset: str, kind: str, changes: Mapping[str, Any]) -> No
 def _one_pass(preset: str, base: Mapping[str, Any], changes: Mapping[str, Any]) -> OnePass:
     known = annotations_of(OnePass)
     for path in changes:
-        if path.partition(".")[0] in annotations_of(Optimization):
+        name = path.partition(".")[0]
+        if name in annotations_of(Optimization) and name not in known:
             raise ConfigError(
                 f"{path} is a setting of an optimisation, and {preset!r} is one pass of a trained network, "
                 f"which has {', '.join(known)}; leave it out, or choose another preset"
@@ -197,9 +198,7 @@ def too_large_is_said(size: tuple[int, int]) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        # Torch has an exception of its own for accelerators, and none for the processor.
-        runs_out = isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)
-        if not runs_out:
+        if not runs_out_of_memory(error):
             raise
         height, width = size
         raise VelaturaError(
@@ -220,4 +219,4 @@ def dressed(pixels: Tensor, content: Picture, how: Stylization, coloring: Colori
     alpha = content.alpha
     if alpha is not None:
         alpha = resize(alpha[None], (pixels.shape[1], pixels.shape[2]))[0].clamp(0, 1)
-    return Picture(pixels=pixels, alpha=alpha, icc=content.icc, exif=content.exif, name=content.name)
+    return replace(content, pixels=pixels, alpha=alpha, notes=())

@@ -7,11 +7,12 @@ import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from velatura.core.config import to_mapping
 from velatura.core.errors import ConfigError, VelaturaError
 from velatura.jobs.coloring import color_mode, with_color_setting
+from velatura.jobs.reconstruct import reconstruction
 from velatura.jobs.report.files import dig
 from velatura.jobs.schema import parse_assignment
 from velatura.jobs.stylization import stylization
@@ -59,15 +60,21 @@ def stylize_again(record: Mapping[str, Any]) -> Again:
     preset = str(how.get("preset"))
     given = {name: how.get(name) for name in _OF_STYLIZE if how.get(name) is not None}
     given["color"] = how["color"]
+    looked_at = _looked_at(record)
 
-    def built(changes: Mapping[str, Any]) -> dict[str, Any]:
-        settings: dict[str, Any] = _plain(to_mapping(stylization(preset, changes=changes, **given)))
+    def built(changes: Mapping[str, Any], **options: Any) -> dict[str, Any]:
+        found = (
+            stylization(preset, changes=changes, **options)
+            if looked_at is None
+            else reconstruction(*looked_at, preset=preset, changes=changes, **options)
+        )
+        settings: dict[str, Any] = _plain(to_mapping(found))
         return settings
 
     try:
-        usual = _plain(to_mapping(stylization(preset)))
-        paths = _changes(how["method"], lambda changes: built(changes)["method"])
-        is_whole = built(paths) == how
+        usual = built({})
+        paths = _changes(how["method"], lambda changes: built(changes, **given)["method"])
+        is_whole = built(paths, **given) == how
     except VelaturaError as error:
         return Again(command=None, notes=(_not_here(record, error),))
     changes = tuple(_compared(paths, usual["method"])) + tuple(
@@ -87,14 +94,28 @@ def stylize_again(record: Mapping[str, Any]) -> Again:
     words += [word for path, value in paths.items() for word in ("--set", f"{path}={_toml(value)}")]
     saving = dig(job, "saving")
     words += _saving_options(saving if isinstance(saving, Mapping) else {})
-    names = [str(job.get("content")), *map(str, job.get("styles") or ())]
+    verb = ["stylize"] if looked_at is None else ["reconstruct", looked_at[0]]
+    words += [] if looked_at is None else ["--layer", looked_at[1]]
+    names = [str(job.get("content" if looked_at is None else "image")), *map(str, job.get("styles") or ())]
     # A name that begins with a dash would be taken for an option.
     if any(name.startswith("-") for name in names):
         words = ["-o", str(job.get("output")), *words, "--", *names]
     else:
         words = [*names, "-o", str(job.get("output")), *words]
     notes = () if is_whole else (_not_whole(record),)
-    return Again(command=shlex.join(["velatura", "stylize", *words]), changes=changes, notes=notes)
+    return Again(command=shlex.join(["velatura", *verb, *words]), changes=changes, notes=notes)
+
+
+def _looked_at(record: Mapping[str, Any]) -> tuple[Literal["content", "style"], str] | None:
+    """Of a reconstruction, its kind and its layers; None of any other run."""
+    terms = dig(record, "stylization", "method", "terms")
+    if not isinstance(dig(record, "job", "image"), str) or not isinstance(terms, Mapping):
+        return None
+    for term in terms.values():
+        kind, layers = dig(term, "of"), dig(term, "layers")
+        if kind in ("content", "style") and isinstance(layers, Mapping):
+            return kind, "+".join(layers)
+    return None
 
 
 def train_again(record: Mapping[str, Any], network: str) -> Again:
