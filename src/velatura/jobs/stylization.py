@@ -32,6 +32,7 @@ __all__ = [
     "blend_weights",
     "dressed",
     "fingerprint",
+    "is_one_pass",
     "result_size",
     "stylization",
     "too_large_is_said",
@@ -80,6 +81,11 @@ class Stylization:
             raise ConfigError(
                 f"a strength of {self.strength:g} is more than a trained network has; expected 0 to 1"
             )
+
+
+def is_one_pass(preset: str | None, *, model: str | None = None) -> bool:
+    """Whether these settings are of a trained network."""
+    return load_preset(preset or ("fast" if model is None else "instant")).kind == "network"
 
 
 def stylization(
