@@ -65,8 +65,9 @@ def stylize(
         resume: Checkpoint to go on from; the pixels are those of an unbroken run.
         on_progress: Called with a :class:`velatura.core.progress.Progress` after every step.
         cancelled: Asked before every step; the best picture so far is returned.
-        **options: ``size``, ``upsample``, ``smooth``, ``strength``, ``blend``, ``color``, ``palette``, ``seed``,
-            ``device``, ``precision``, ``threads``: the fields of :class:`velatura.jobs.stylize.Stylization`.
+        **options: ``size``, ``upsample``, ``smooth``, ``strength``, ``blend``, ``color``, ``palette``,
+            ``seed``, ``device``, ``precision``, ``threads``: the fields of
+            :class:`velatura.jobs.stylize.Stylization`.
 
     Returns:
         The picture with its history and its record.
@@ -235,8 +236,8 @@ def texture(
         resume: Checkpoint to go on from.
         on_progress: Called with a :class:`velatura.core.progress.Progress` after every step.
         cancelled: Asked before every step; the best picture so far is returned.
-        **options: ``scale``, ``smooth``, ``blend``, ``seed``, ``device``, ``precision``, ``threads``: the fields
-            of :class:`velatura.jobs.texture.Texturing`.
+        **options: ``scale``, ``smooth``, ``blend``, ``seed``, ``device``, ``precision``, ``threads``: the
+            fields of :class:`velatura.jobs.texture.Texturing`.
 
     Returns:
         The picture with its history and its record.

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from velatura.core.errors import ConfigError
+from velatura.optimizers import optimizers
 from velatura.presets import Preset
 
 __all__ = ["control_changes"]
@@ -13,7 +14,7 @@ __all__ = ["control_changes"]
 _GENTLE = 0.3
 """Of an optimiser's step size, where a finished picture is taken further.
 
-Adam's first steps move every pixel by all of it."""
+Adam's first steps move every pixel by all of it; the first of L-BFGS is short by itself."""
 
 _STRUCTURE, _SMOOTHNESS = "structure", "smoothness"
 _EXAMPLES = {
@@ -90,7 +91,8 @@ def _refining(preset: Preset, changes: Mapping[str, Any]) -> dict[str, Any]:
     if changes.get("pyramid.smallest", pyramid.get("smallest")) != 0 and "pyramid.last" not in changes:
         found["pyramid.last"] = 1
     optimizer = method["optimizer"]
-    is_same = changes.get("optimizer.name", optimizer["name"]) == optimizer["name"]
-    if is_same and optimizer["name"] != "lbfgs" and "lr" in optimizer and "optimizer.lr" not in changes:
-        found["optimizer.lr"] = _GENTLE * optimizer["lr"]
+    name = changes.get("optimizer.name", optimizer["name"])
+    if name != "lbfgs" and not {"optimizer", "optimizer.lr"} & changes.keys():
+        own = optimizer if name == optimizer["name"] else {}
+        found["optimizer.lr"] = _GENTLE * own.get("lr", getattr(optimizers[name](), "lr", 1.0))
     return found

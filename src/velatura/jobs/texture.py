@@ -122,10 +122,13 @@ def texturing(
     base = load_preset(preset)
     method = build(Optimization, assign(Optimization, base.texture, changes or {}))
     backbones[method.backbone.name]  # An unknown one is answered here, before any picture is read.
-    if (tileable := settings.get("tileable", "none")) != "none":
-        config = build(type(method.backbone), {**to_mapping(method.backbone), "wrap": tileable})
-        method = replace(method, backbone=config)
-    return build(Texturing, {"preset": preset, "working_size": base.size, "method": method, **settings})
+    how = build(Texturing, {"preset": preset, "working_size": base.size, "method": method, **settings})
+    wrap = method.backbone.wrap
+    if "none" not in (wrap, how.tileable) and wrap != how.tileable:
+        raise ConfigError(f"tileable is {how.tileable!r} and backbone.wrap {wrap!r}; leave one out")
+    if how.tileable == "none":
+        return how
+    return replace(how, method=replace(method, backbone=replace(method.backbone, wrap=how.tileable)))
 
 
 def texture_pictures(
