@@ -26,6 +26,7 @@ from velatura.engine.regional import Placement, RegionalObjective
 from velatura.engine.tiled import TiledObjective, TileStatistics
 from velatura.initializations import Initialization, initializations
 from velatura.ops.resize import fit, resize, resize_within
+from velatura.ops.wrap import resize_wrapped
 from velatura.optimizers import ImageOptimizer, optimizers
 
 __all__ = ["Checkpoints", "Optimization", "OptimizationStylizer", "Outcome"]
@@ -203,9 +204,15 @@ class OptimizationStylizer:
             ConfigError: The picture is too small for the deepest layer.
         """
         smallest = self.backbone.smallest_input(self.objective.layers)
-        scales = self.method.pyramid.scales(size, smallest_input=smallest)
+        multiples = self.backbone.wrap_multiples(self.objective.layers)
+        scales = self.method.pyramid.scales(size, smallest_input=smallest, multiples=multiples)
         # Where the start stays, smaller scales would only blur what the last one starts from.
         return scales[-1:] if self.strength == 0 else scales
+
+    def resized(self, canvas: Tensor, size: tuple[int, int]) -> Tensor:
+        """A canvas ``(1, 3, H, W)`` at another size, without a seam where the backbone goes round."""
+        wrap = self.backbone.wrap
+        return resize(canvas, size) if wrap == "none" else resize_wrapped(canvas, size, wrap)
 
     def to_device(self, picture: Tensor) -> Tensor:
         """``(3, H, W)`` to ``(1, 3, H, W)``, where and how the backbone wants it."""
@@ -326,7 +333,7 @@ class _Run:
         done = self._is_done()
         picture = self.descent.picture() if done else self.descent.picture_so_far()
         # In place: the picture is a copy already.
-        picture = resize(picture, self.scales[-1].size).clamp_(0, 1)
+        picture = self.stylizer.resized(picture, self.scales[-1].size).clamp_(0, 1)
         pixels = self.stylizer.shown(picture, self.content)[0].cpu().contiguous()
         return Outcome(pixels=pixels, history=self.history, interrupted=not done)
 
@@ -378,7 +385,7 @@ class _Run:
     def _climb(self) -> None:
         self.scale, self.step = self.scale + 1, 0
         self._aim()
-        self.descent.move_to(resize(self.descent.picture(), self.scales[self.scale].size))
+        self.descent.move_to(self.stylizer.resized(self.descent.picture(), self.scales[self.scale].size))
 
     def _advance(self, on_progress: OnProgress) -> None:
         terms, taken_back = self.descent.step()
