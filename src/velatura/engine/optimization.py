@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from annotated_types import Interval
+from annotated_types import Ge, Interval
 from torch import Tensor
 
 from velatura.backbones import Backbone, BackboneConfig
@@ -18,6 +18,7 @@ from velatura.core.progress import OnProgress, Progress, never, silent
 from velatura.core.rng import generator
 from velatura.engine.checkpoint import read_checkpoint, write_checkpoint
 from velatura.engine.descent import Descent, Iterates
+from velatura.engine.detail import limited_detail
 from velatura.engine.objective import Objective, Term, Terms
 from velatura.engine.precision import Precision, laid_out
 from velatura.engine.pyramid import Pyramid, Scale
@@ -49,6 +50,11 @@ class Optimization:
         Interval(gt=0, le=16),
         Setting("Longer edge of the painting over that of the canvas: larger strokes above 1"),
     ] = 1.0
+    detail: Annotated[
+        float,
+        Ge(0),
+        Setting("Most energy of the finest detail of the result, over the painting's; 0: as it comes"),
+    ] = 0.0
 
     def __post_init__(self) -> None:
         for name, term in self.terms.items():
@@ -234,6 +240,16 @@ class _Run:
         done = self._is_done()
         picture = self.descent.picture() if done else self.descent.picture_so_far()
         pixels = resize(picture, self.scales[-1].size).clamp(0, 1)[0].cpu().contiguous()
+        if done and self.stylizer.method.detail > 0 and self.stylizer.strength > 0:
+            pixels = limited_detail(
+                pixels,
+                self.stylizer.method.detail,
+                content=self.content,
+                styles=self.styles,
+                blend=self.blend,
+                style_scale=self.stylizer.method.style_scale,
+                strength=self.stylizer.strength,
+            )
         return Outcome(pixels=pixels, history=self.history, interrupted=not done)
 
     def _is_done(self) -> bool:
