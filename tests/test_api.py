@@ -221,19 +221,24 @@ def test_the_public_namespace_is_exactly_what_is_listed():
         "VelaturaError",
         "WeightsError",
         "__version__",
+        "analyse_survey",
         "apply",
         "backbones",
+        "colors",
         "evaluate",
         "initializations",
         "load_image",
         "load_model",
         "losses",
+        "make_survey",
         "metrics",
         "networks",
         "optimizers",
         "reconstruct",
+        "report",
         "save_image",
         "stylize",
+        "sweep",
     }
 
 
@@ -241,6 +246,7 @@ def test_the_public_namespace_is_exactly_what_is_listed():
     ("kind", "part"),
     [
         ("backbones", "vgg19-slim"),
+        ("colors", "luminance"),
         ("initializations", "grey"),
         ("losses", "gram"),
         ("metrics", "cfsd"),

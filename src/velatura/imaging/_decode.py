@@ -15,6 +15,7 @@ from velatura.imaging._exif import kept_exif, orientation, upright
 from velatura.imaging._pillow import MALFORMED, loaded, one_line
 from velatura.imaging._planes import Plane, full_scale, unit_plane, unit_planes
 from velatura.imaging._png import decode_png16
+from velatura.imaging._resolution import resolution
 from velatura.imaging._tiff import decode_tiff16
 
 __all__ = ["Decoded", "decode"]
@@ -37,6 +38,7 @@ class Decoded:
         shaper: What still turns the colours into sRGB, once they are floats.
         icc: The profile of the file's colours, None where that was sRGB.
         exif: The EXIF entries worth keeping.
+        dpi: Pixels an inch, None where the file does not say.
         notes: What a user should be told, a line each.
     """
 
@@ -45,6 +47,7 @@ class Decoded:
     shaper: _icc.Shaper | None
     icc: bytes | None
     exif: bytes | None
+    dpi: float | None
     notes: tuple[str, ...]
 
     def pixels(self) -> Tensor:
@@ -87,7 +90,15 @@ def decode(image: Image.Image, file: BinaryIO | None = None) -> Decoded:
     if alpha is not None:
         alpha = None if alpha.min() == full_scale(alpha) else upright(alpha, turn)
     planes = [upright(plane, turn) for plane in planes]
-    return Decoded(planes=planes, alpha=alpha, shaper=shaper, icc=profile, exif=exif, notes=tuple(notes))
+    return Decoded(
+        planes=planes,
+        alpha=alpha,
+        shaper=shaper,
+        icc=profile,
+        exif=exif,
+        dpi=resolution(image),
+        notes=tuple(notes),
+    )
 
 
 def _exif(image: Image.Image, notes: list[str]) -> tuple[int, bytes | None]:

@@ -71,6 +71,7 @@ def read_picture(
             alpha=decoded.opacity(),
             icc=decoded.icc,
             exif=decoded.exif,
+            dpi=decoded.dpi,
             name=Path(path).stem,
             notes=decoded.notes,
         )

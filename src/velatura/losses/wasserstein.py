@@ -12,8 +12,9 @@ from torch import Tensor
 
 from velatura.core.config import Setting
 from velatura.core.errors import ConfigError
+from velatura.losses.additive import Additive, Part, Sums, moments_of
 from velatura.losses.base import Loss, Target, check_divisor, losses, statistic
-from velatura.ops.moments import covariance, raw_moments, raw_moments_in_passing
+from velatura.ops.moments import covariance, moment_sums, raw_moments, raw_moments_in_passing
 from velatura.ops.precision import in_float64
 from velatura.ops.sqrtm import matrix_sqrt, trace_sqrt_product
 
@@ -22,7 +23,7 @@ __all__ = ["Wasserstein"]
 
 @losses.register("wasserstein")
 @dataclass(frozen=True, kw_only=True)
-class Wasserstein(Loss):
+class Wasserstein(Loss, Additive):
     r"""Squared 2-Wasserstein distance between the Gaussians with the features' moments.
 
     .. math:: W^2 = |m_1 - m_2|^2 +
@@ -51,10 +52,25 @@ class Wasserstein(Loss):
         ``root`` is that of the covariance, ``(B, C, C)``; ``floor`` what is added to both covariances,
         ``(B, C, C)``; ``spread`` the trace of the covariance with its floor, ``(B,)``.
         """
-        mean, second = raw_moments(features, mask)
+        return self._checked(*raw_moments(features, mask))
+
+    def _checked(self, mean: Tensor, second: Tensor) -> Target:
         if self.reduction == "relative":
             check_divisor(_trace(second))
         return self._with_constants({"mean": mean, "second": second})
+
+    def sums(self, part: Part, target: Target) -> Sums:  # noqa: ARG002
+        """The positions, the features and their products."""
+        positions, first, second = moment_sums(part.own, part.own_mask)
+        return {"positions": positions, "first": first, "second": second}
+
+    def distance(self, sums: Sums, target: Target) -> Tensor:
+        """The squared distance between the Gaussians."""
+        return self._distance(*moments_of(sums), target)
+
+    def target_from(self, sums: Sums) -> Target:
+        """Raw moments and the root, as :meth:`target`."""
+        return self._checked(*moments_of(sums))
 
     def blend(self, targets: Sequence[Target], weights: Sequence[float]) -> Target:
         """Blends the raw moments; the root, which does not mix linearly, is that of the mixture."""

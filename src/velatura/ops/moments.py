@@ -15,7 +15,7 @@ from torch.autograd.function import once_differentiable
 from velatura.ops.gram import NUMBERS_AT_ONCE, channel_products, products_gradient
 from velatura.ops.joining import can_join, joined_gradient
 from velatura.ops.pooling import has_whole_windows, with_way_for_pools
-from velatura.ops.positions import check_features, position_weights
+from velatura.ops.positions import check_features, check_mask, position_weights
 from velatura.ops.precision import at_least_float32, without_autocast
 from velatura.ops.rectifier import below_rectifier, masked
 
@@ -23,6 +23,7 @@ __all__ = [
     "channel_moments",
     "covariance",
     "deviation",
+    "moment_sums",
     "moments_distance",
     "raw_moments",
     "raw_moments_in_passing",
@@ -55,6 +56,31 @@ def raw_moments(features: Tensor, mask: Tensor | None = None) -> tuple[Tensor, T
     return (features * weights).sum(dim=(2, 3)), channel_products(features * weights.sqrt())
 
 
+def moment_sums(features: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    """What :func:`raw_moments` is made of, as sums that those of other positions can be added to.
+
+    Args:
+        features: Activations, ``(B, C, H, W)``.
+        mask: Weights of the positions >= 0, ``(B, 1, H, W)`` or ``(1, 1, H, W)``; all may be 0. None: 1 each.
+
+    Returns:
+        The sum of the weights ``(B,)`` or ``(1,)``, the weighted sum of the features ``(B, C)``, and that of
+        their products ``(B, C, C)``.
+    """
+    check_features(features)
+    if mask is None:
+        first, second = _MomentSums.apply(features)  # type: ignore[no-untyped-call]
+        return first.new_full((1,), features.shape[2] * features.shape[3]), first, second
+    check_mask(mask, features)
+    weights = at_least_float32(mask)
+    wide = at_least_float32(features)
+    return (
+        weights.sum(dim=(1, 2, 3)),
+        (wide * weights).sum(dim=(2, 3)),
+        channel_products(wide * weights.sqrt()),
+    )
+
+
 def raw_moments_in_passing(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The moments of a map that goes on to other layers: :func:`raw_moments`, and features to go on with.
 
@@ -77,6 +103,50 @@ def raw_moments_in_passing(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         features if below is None else below, below is not None
     )
     return with_way_for_pools(passed, way), mean, second
+
+
+class _MomentSums(torch.autograd.Function):
+    """Sums over a part of a map that is not dense: row by row, so that nothing is copied."""
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor) -> tuple[Tensor, Tensor]:
+        ctx.save_for_backward(features)
+        rows = features.permute(0, 2, 3, 1)  # (B, H, W, C)
+        batch, _, width, channels = rows.shape
+        dtype = torch.promote_types(features.dtype, torch.float32)
+        several = _rows_at_once(rows)
+        first = torch.zeros(batch, several, 1, channels, dtype=dtype, device=rows.device)
+        second = torch.zeros(batch, several, channels, channels, dtype=dtype, device=rows.device)
+        ones = first.new_ones(several, 1, width)
+        with without_autocast(features):
+            for sample in range(batch):
+                for part in torch.split(rows[sample], several):
+                    wide, count = at_least_float32(part), len(part)
+                    first[sample, :count].baddbmm_(ones[:count], wide)
+                    second[sample, :count].baddbmm_(wide.mT, wide)
+        return first.sum(dim=(1, 2)), second.sum(dim=1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, to_first: Tensor, to_second: Tensor) -> Tensor:
+        (features,) = ctx.saved_tensors
+        rows = features.permute(0, 2, 3, 1)
+        symmetric = to_second + to_second.mT
+        several = _rows_at_once(rows)
+        back = torch.empty(rows.shape, dtype=rows.dtype, device=rows.device)
+        with without_autocast(features):
+            for own, given, matrix, plus in zip(rows, back, symmetric, to_first, strict=True):
+                for part, out in zip(torch.split(own, several), torch.split(given, several), strict=True):
+                    wide = at_least_float32(part)
+                    out.copy_(torch.baddbmm(plus, wide, matrix.expand(len(part), -1, -1)))
+        return back.permute(0, 3, 1, 2)
+
+
+def _rows_at_once(rows: Tensor) -> int:  # (B, H, W, C)
+    """How many rows stay in the caches of all threads."""
+    threads = torch.get_num_threads()
+    several = NUMBERS_AT_ONCE * threads // rows.shape[2:].numel()
+    return max(1, min(rows.shape[1], max(several, threads)))
 
 
 class _MomentsInPassing(torch.autograd.Function):
