@@ -84,6 +84,9 @@ class Descent(ImageOptimizer):
     def build(self, canvas: Tensor) -> CanvasOptimizer:
         return Steps(canvas, step_size=self.lr)
 
+    def remembered(self, steps: int) -> float:
+        return 0
+
 
 class Steps(CanvasOptimizer):
     _entries = ()
@@ -127,7 +130,7 @@ class Dimmed(ColorMode):
     recolors = True
 
     def prepare(self, content, styles):
-        return content, [style * (content.mean() / style.mean().clamp_min(0.1)) for style in styles]
+        return content, [style + (content.mean() - style.mean()) for style in styles]
 
 
 @colors.register("toy_negative")
@@ -202,7 +205,9 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
         timeout=120,
     )
     found: dict[str, set[str]] = {}
-    for outcome, test, part in re.findall(r"^(PASSED|FAILED) \S+::(\w+)\[\S*(toy_\w+)", run.stdout, re.M):
+    for outcome, test, part in re.findall(
+        r"^(PASSED|FAILED) \S+::(\w+)\[[^\]\n]*?(toy_\w+)", run.stdout, re.M
+    ):
         found.setdefault(part, set()).add(f"{outcome} {test}")
     assert found, run.stdout + run.stderr
     return found

@@ -13,6 +13,7 @@ from velatura.engine.optimization import OptimizationStylizer
 from velatura.imaging import Picture, read_picture
 from velatura.jobs.coloring import Coloring, color_mode, with_color_setting
 from velatura.jobs.reconstruct import reconstruction
+from velatura.jobs.regions import Placed, PlacedPictures
 from velatura.jobs.schema import build
 from velatura.jobs.stylization import Stylization
 from velatura.jobs.stylize import run_stylize, stylization, stylize_pictures
@@ -43,8 +44,8 @@ def chroma(result, photo=PHOTO):
 def two_steps():
     """Settings of two steps at one scale."""
 
-    def make(**settings):
-        changes = {"pyramid.steps": [2], "pyramid.smallest": 0}
+    def make(changed=None, **settings):
+        changes = {"pyramid.steps": [2], "pyramid.smallest": 0, **(changed or {})}
         return stylization(changes=changes, precision="float32", device="cpu", **settings)
 
     return make
@@ -236,6 +237,33 @@ def test_masks_and_tiles_leave_the_chroma_alone(models, tmp_path):
     )
     assert chroma(tiled, large) < 0.1
     assert_close(tiled.picture.pixels, whole.picture.pixels, rtol=0, atol=1e-2)
+
+
+def _left_half():
+    mask = torch.zeros(3, 48, 64)
+    mask[..., :32] = 1
+    return PlacedPictures(regions=(Placed(name="left", mask=Picture(mask), blend=(1.0,)),))
+
+
+@pytest.mark.parametrize("preset", ["fast", "instant"])
+def test_what_has_no_style_stays_the_photograph_in_luminance_too(models, two_steps, preset):
+    how = two_steps(color="luminance") if preset == "fast" else stylization(preset, color="luminance")
+    found = stylize_pictures(PHOTO, [RED], how, placed=_left_half())
+    assert chroma(found) < 0.1
+    assert_close(found.picture.pixels[..., 44:], PHOTO.pixels[..., 44:], rtol=0, atol=1e-3)
+    assert (found.picture.pixels - PHOTO.pixels)[..., :28].abs().mean() > 1e-3
+
+
+def test_networks_with_styles_of_their_own_recolour_no_painting_in_a_region(models):
+    how = stylization(model="johnson", color="match-monge")
+    with pytest.raises(ConfigError, match="has learnt the colours of its styles"):
+        stylize_pictures(PHOTO, [], how, placed=_left_half())
+
+
+def test_paintings_are_recoloured_at_a_size_of_their_own(seen, two_steps):
+    stylize_pictures(PHOTO, [RED], two_steps(color="match-pca", changed={"style_size": 96}))
+    assert seen["styles"][0].shape == (3, 96, 77)
+    assert_close(moments(seen["styles"][0]), moments(PHOTO.pixels), rtol=0.02, atol=1e-4)
 
 
 def test_no_style_at_all_gives_the_photograph(two_steps):

@@ -123,7 +123,7 @@ def test_masks_that_do_not_fit_the_photograph(models, content, masks, tmp_path):
             stylize_pictures(content, pictures(2), how)
 
 
-@pytest.mark.parametrize("changes", [{"masks": ["a.png"]}, {"tile": 128}])
+@pytest.mark.parametrize("changes", [{"masks": ["a.png"]}, {"overlap": 8}])
 def test_an_optimisation_has_no_such_setting(changes):
     (name,) = changes
     message = f"^{name} is a setting of a trained network, and the preset 'fast' optimises the picture"

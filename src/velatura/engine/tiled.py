@@ -2,22 +2,22 @@
 
 One pass without gradients adds up the sums of every layer over all tiles; the distance of the whole has a
 slope in each sum; and a second pass takes that slope back through one tile after the other. It is the same
-loss and gradient as in one piece, to rounding (K. Crowson's ``style-transfer-pytorch`` and the older tools
-that work in tiles compare each tile by itself, which gives each the statistics of the whole painting).
+loss and gradient as in one piece, to rounding. Compared by itself, each tile would be made to look like the
+whole painting.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, TypeVar
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from velatura.backbones import Backbone
 from velatura.core.errors import ConfigError, VelaturaError
+from velatura.engine.looking import computed, laid_into, looked_at, moved, part_of
 from velatura.engine.objective import IMAGE, Objective, Term, Terms, checked_target, naming
 from velatura.engine.parts import PictureTile, Sight, picture_tiles, sight
 from velatura.losses import Target
@@ -112,6 +112,10 @@ class TiledObjective(Objective):
         return sight(self.backbone, self.layers, beyond=beyond)
 
     def _check_additive(self) -> None:
+        if self.backbone.wrap != "none":
+            raise ConfigError(
+                "a picture that goes round its edges cannot be computed in tiles; leave the tile out"
+            )
         for name, term in self.terms.items():
             if not isinstance(term.loss, Additive):
                 raise ConfigError(
@@ -122,15 +126,20 @@ class TiledObjective(Objective):
     @property
     def works_in_tiles(self) -> bool:
         """Whether every loss can be computed in parts."""
-        return all(isinstance(term.loss, Additive) for term in self.terms.values())
+        goes_round = self.backbone.wrap != "none"
+        return not goes_round and all(isinstance(term.loss, Additive) for term in self.terms.values())
 
     def _fits(self, size: tuple[int, int]) -> bool:
         return self.edge is None or max(size) <= self.edge
 
     def aim(self, content: Tensor, styles: Sequence[Tensor], blend: Sequence[float]) -> None:
         """As :meth:`Objective.aim`."""
-        self._slopes_kept, self._sums_before = {}, {}
+        self.forget()
         super().aim(content, styles, blend)
+
+    def forget(self) -> None:
+        """Forgets what was summed for targets that no longer count."""
+        self._slopes_kept, self._sums_before = {}, {}
 
     def state(self) -> dict[str, Tensor]:
         """What the next step depends on beside targets and canvas: the last step's sums, if they count."""
@@ -206,10 +215,13 @@ class TiledObjective(Objective):
         maps: dict[str, Tensor] = {}
         # From the end, where it shows how large a map is.
         for tile in reversed(self._tiles(picture)):
-            for key, found in self._look(_part_of(picture, tile), tile, seen, maps=maps):
+            for key, found in self._look(part_of(picture, tile), tile, seen, maps=maps):
                 _add(sums, key, found)
         return {
-            name: {layer: _target(name, term, layer, _in(picture.dtype, sums), maps) for layer in term.layers}
+            name: {
+                layer: _target(name, term, layer, _in(picture.dtype, sums), maps, self.mask_of(name, layer))
+                for layer in term.layers
+            }
             for name, term in terms.items()
         }
 
@@ -238,8 +250,7 @@ class TiledObjective(Objective):
         of_step, gradient = self._taken_back(pixels, tiles, slopes, shown)
         values = self._weighted(of_step, pixels)
         stacked = torch.stack(list(values.values()))
-        computed: Tensor = _Computed.apply(canvas, stacked, gradient)  # type: ignore[no-untyped-call]
-        return dict(zip(values, computed.unbind(), strict=True))
+        return dict(zip(values, computed(canvas, stacked, gradient).unbind(), strict=True))
 
     def _summed(self, pixels: Tensor, tiles: Sequence[PictureTile], keys: Sequence[_Key]) -> dict[_Key, Sums]:
         """The sums of the tiles, without gradients."""
@@ -247,13 +258,13 @@ class TiledObjective(Objective):
         if keys:
             with torch.no_grad():
                 for tile in tiles:
-                    for key, found in self._look(_part_of(pixels, tile), tile, _Seen(keys=keys)):
+                    for key, found in self._look(part_of(pixels, tile), tile, _Seen(keys=keys)):
                         _add(sums, key, found)
         return sums
 
     def _shown(self, pixels: Tensor, tile: PictureTile, keys: Sequence[_Key]) -> _Shown:
         """The sums of a tile, ready to be taken back."""
-        part = _part_of(pixels, tile).requires_grad_()
+        part = part_of(pixels, tile).requires_grad_()
         with torch.enable_grad():
             return _Shown(part=part, found=tuple(self._look(part, tile, _Seen(keys=keys))))
 
@@ -359,17 +370,18 @@ class TiledObjective(Objective):
                 return features
             wanted = [key for key in seen.keys if key[1] == layer]
             beyond = max((_additive(self.terms[name]).reads_beyond for name, _ in wanted), default=0)
-            features, around = _looked_at(features, rows, columns, beyond)
-            at = _moved(rows, row_offset), _moved(columns, column_offset)
+            features, around = looked_at(features, rows, columns, beyond)
+            at = moved(rows, row_offset), moved(columns, column_offset)
             own = around[..., : rows.stop - rows.start, : columns.stop - columns.start] if beyond else around
             whole = Part(own=own, beyond=around, at=at)
             if maps is not None and layer in seen.maps:
                 size = row_offset + features.shape[2], column_offset + features.shape[3]
-                _laid_into(maps, layer, whole, size)
+                laid_into(maps, layer, whole, size)
             for key in wanted:
                 with naming(*key):
                     target = self.targets.get(key[0], {}).get(layer, {})
-                    found.append((key, _additive(self.terms[key[0]]).sums(whole, target)))
+                    part_seen = _masked(whole, self.mask_of(*key))
+                    found.append((key, _additive(self.terms[key[0]]).sums(part_seen, target)))
             return features
 
         layers = [layer for layer in self.layers if layer in seen.layers]
@@ -404,21 +416,6 @@ def _device(backbone: Backbone) -> torch.device:
     return next(backbone.buffers()).device
 
 
-def _moved(positions: slice, by: int) -> slice:
-    return slice(positions.start + by, positions.stop + by)
-
-
-def _part_of(picture: Tensor, tile: PictureTile) -> Tensor:
-    """What a tile reads, a copy in the memory format of the whole."""
-    part = picture.detach()[..., *tile.read]
-    return part.clone(memory_format=_format_of(picture))
-
-
-def _format_of(maps: Tensor) -> torch.memory_format:
-    is_last = maps.is_contiguous(memory_format=torch.channels_last)
-    return torch.channels_last if is_last else torch.contiguous_format
-
-
 def _add(sums: dict[_Key, Sums], key: _Key, found: Sums) -> None:
     """Adds the sums of a tile: in float64, where the device has it, so that their number does not matter."""
     for name, value in found.items():
@@ -428,65 +425,25 @@ def _add(sums: dict[_Key, Sums], key: _Key, found: Sums) -> None:
         own[name] = own[name] + wide if name in own else wide
 
 
-def _laid_into(maps: dict[str, Tensor], layer: str, part: Part, size: tuple[int, int]) -> None:
-    if layer not in maps:
-        maps[layer] = part.own.new_empty((*part.own.shape[:2], *size))
-    maps[layer][..., part.at[0], part.at[1]] = part.own
+def _masked(part: Part, mask: Tensor | None) -> Part:
+    """A part that sees of a mask of the whole what lies where its features do."""
+    if mask is None:
+        return part
+    (rows, columns), (height, width) = part.at, part.beyond.shape[2:]
+    own = mask[..., rows.start : rows.start + height, columns.start : columns.start + width]
+    return replace(part, mask=own)
 
 
 def _target(
-    name: str, term: Term, layer: str, sums: Mapping[_Key, Sums], maps: Mapping[str, Tensor]
+    name: str,
+    term: Term,
+    layer: str,
+    sums: Mapping[_Key, Sums],
+    maps: Mapping[str, Tensor],
+    mask: Tensor | None,
 ) -> Target:
     with naming(name, layer):
         loss = _additive(term)
         if loss.is_positional:
-            return checked_target(term, term.loss.target(maps[layer]))
+            return checked_target(term, term.loss.target(maps[layer], mask))
         return checked_target(term, loss.target_from(sums[name, layer]))
-
-
-def _looked_at(features: Tensor, rows: slice, columns: slice, beyond: int) -> tuple[Tensor, Tensor]:
-    """Features to go on with, and those at the positions given and so many after them."""
-    rows, columns = slice(rows.start, rows.stop + beyond), slice(columns.start, columns.stop + beyond)
-    if not (torch.is_grad_enabled() and features.requires_grad):
-        return features, features[..., rows, columns]
-    passed, own = _LookedAt.apply(features, rows, columns)  # type: ignore[no-untyped-call]
-    return passed, own
-
-
-class _LookedAt(torch.autograd.Function):
-    """Autograd would write a map of zeros for the part, and then add it to the gradient from above."""
-
-    @staticmethod
-    def forward(ctx: Any, features: Tensor, rows: slice, columns: slice) -> tuple[Tensor, Tensor]:
-        ctx.at, ctx.shape, ctx.format = (rows, columns), features.shape, _format_of(features)
-        ctx.set_materialize_grads(False)
-        # Not views, which autograd would follow by itself.
-        return features.detach(), features.detach()[..., rows, columns]
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, from_above: Tensor | None, own: Tensor | None) -> tuple[Tensor | None, None, None]:
-        if own is None:
-            return from_above, None, None
-        if from_above is None:
-            back = own.new_zeros(ctx.shape).contiguous(memory_format=ctx.format)
-        else:
-            back = from_above.clone(memory_format=ctx.format)
-        back[..., *ctx.at] += own
-        return back, None, None
-
-
-class _Computed(torch.autograd.Function):
-    """Terms whose summed gradient is known already."""
-
-    @staticmethod
-    def forward(ctx: Any, canvas: Tensor, values: Tensor, gradient: Tensor) -> Tensor:  # noqa: ARG004
-        ctx.gradient = gradient
-        return values.clone()
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, to_values: Tensor) -> tuple[Tensor, None, None]:
-        gradient, ctx.gradient = ctx.gradient, None
-        assert bool((to_values == to_values[0]).all()), "the gradient is that of the sum of the terms"
-        return (gradient if to_values[0] == 1 else gradient * to_values[0]), None, None

@@ -24,6 +24,8 @@ from velatura.jobs.memory import foretell_memory
 from velatura.jobs.models import Model, find_model
 from velatura.jobs.one_pass import stylize_in_one_pass
 from velatura.jobs.record import machine_record
+from velatura.jobs.regional import regional_run
+from velatura.jobs.regions import PlacedPictures, Regions, placed_pictures
 from velatura.jobs.result import Result
 from velatura.jobs.saving import Saving, Writer
 from velatura.jobs.stylization import (
@@ -56,6 +58,7 @@ class StylizeJob:
         tuple[str, ...], Setting("The paintings; none for a network that has its own styles")
     ] = ()
     output: Annotated[str, Setting("Where the picture goes")]
+    regions: Annotated[Regions, Setting("Which of the paintings go where")] = field(default_factory=Regions)
     stylization: Annotated[Stylization, Setting("How")]
     saving: Annotated[Saving, Setting("What is written")] = field(default_factory=Saving)
 
@@ -63,7 +66,15 @@ class StylizeJob:
     def pictures(self) -> tuple[str, ...]:
         """The picture files that it reads beside the photograph: paintings and masks."""
         method = self.stylization.method
-        return (*self.styles, *(method.masks if isinstance(method, OnePass) else ()))
+        masks = method.masks if isinstance(method, OnePass) else ()
+        return (*self.styles, *masks, *self.regions.pictures)
+
+    @property
+    def placed(self) -> PlacedPictures | None:
+        """The pictures of its regions, read; None: there are none."""
+        method = self.stylization.method
+        own = method.styles if isinstance(method, OnePass) else ()
+        return placed_pictures(self.regions, self.styles or own) if self.regions else None
 
     def __post_init__(self) -> None:
         if isinstance(self.stylization.method, Optimization):
@@ -112,6 +123,7 @@ def stylize_pictures(
     how: Stylization,
     *,
     start: Picture | None = None,
+    placed: PlacedPictures | None = None,
     checkpoints: Checkpoints | None = None,
     model: Model | None = None,
     on_progress: OnProgress = silent,
@@ -124,6 +136,7 @@ def stylize_pictures(
         styles: The paintings; transparent parts are taken as white.
         how: Settings, from :func:`stylization`.
         start: The picture to start from, for the initialisation ``picture`` without a file.
+        placed: Which of the paintings go where; None: all of them everywhere.
         checkpoints: Where to save and what to go on from.
         model: The trained network that the settings name, where it is loaded already.
         on_progress: Told of every step.
@@ -143,7 +156,14 @@ def stylize_pictures(
                 "use for them, leave them out"
             )
         return stylize_in_one_pass(
-            content, styles, how, method, model=model, on_progress=on_progress, cancelled=cancelled
+            content,
+            styles,
+            how,
+            method,
+            placed=placed,
+            model=model,
+            on_progress=on_progress,
+            cancelled=cancelled,
         )
     if not styles:
         raise ConfigError(_NO_STYLE.format(preset=how.preset))
@@ -153,6 +173,7 @@ def stylize_pictures(
         how,
         method,
         start=_start_picture(method, start),
+        placed=placed,
         checkpoints=checkpoints,
         on_progress=on_progress,
         cancelled=cancelled,
@@ -166,13 +187,14 @@ def _optimize(
     method: Optimization,
     *,
     start: Picture | None,
+    placed: PlacedPictures | None,
     checkpoints: Checkpoints | None,
     on_progress: OnProgress,
     cancelled: Callable[[], bool],
 ) -> Result:
     """The way of steps on the pixels."""
-    blend = blend_weights(how.blend, len(styles))
     size = result_size(content, how)
+    regional = regional_run(placed, how, method, content, num_styles=len(styles), size=size)
     if cancelled():
         raise Cancelled("interrupted before the first step")
     # A caller in inference mode gets no gradient otherwise.
@@ -181,8 +203,14 @@ def _optimize(
         backbone = build_backbone(method.backbone, seed=how.seed).to(device)
         precision = choose_precision(_precision_name(how, checkpoints), device, backbone)
         stylizer = OptimizationStylizer(
-            method, backbone, precision=precision, strength=how.strength, seed=how.seed
+            method,
+            backbone,
+            precision=precision,
+            strength=how.strength,
+            seed=how.seed,
+            placement=regional.placement,
         )
+        regional.check(stylizer)
         memory = foretell_memory(
             stylizer,
             content,
@@ -198,6 +226,7 @@ def _optimize(
                 "content": fingerprint(content),
                 "styles": [fingerprint(style) for style in styles],
                 "start": None if start is None else fingerprint(start),
+                **regional.record,
             },
             "weights": {"source": backbone.source, "sha256": backbone.weights_sha256},
             **machine_record(device, precision),
@@ -206,14 +235,14 @@ def _optimize(
             how.color,
             content.pixels,
             [style.over().pixels for style in styles],
-            blend=blend,
+            blend=regional.blend,
             size=size,
-            style_edge=round(max(size) * method.style_scale),
+            style_edge=stylizer.style_edge(size, size),
         )
         outcome = stylizer(
             coloring.content,
             coloring.styles,
-            blend=blend,
+            blend=regional.blend,
             size=size,
             start=coloring.start(None if start is None else start.pixels),
             checkpoints=_with_fingerprint(checkpoints, record),
@@ -228,6 +257,7 @@ def _optimize(
         notes=(
             *_notes(how, method, (content, *styles, *([] if start is None else [start]))),
             *color_notes(how.color, content),
+            *regional.notes,
         ),
     )
 
@@ -290,6 +320,7 @@ def run_stylize(
         content,
         styles,
         job.stylization,
+        placed=job.placed,
         checkpoints=writer.checkpoints(),
         model=model,
         on_progress=writer.with_previews(on_progress, name=content.name),

@@ -11,7 +11,7 @@ from velatura.core.config import Setting
 from velatura.core.errors import ConfigError
 from velatura.losses.additive import Additive, Part, Sums
 from velatura.losses.base import Loss, Target, check_divisor, losses, statistic
-from velatura.ops.distance import squared_distance, squared_norm
+from velatura.ops.distance import squared_distance, squared_distance_in_passing, squared_norm
 from velatura.ops.moments import channel_moments, deviation
 from velatura.ops.positions import check_mask, position_weights
 from velatura.ops.precision import at_least_float32
@@ -62,20 +62,16 @@ class Content(Loss, Additive):
         compared = self._compared(features, mask)
         wanted = statistic(target, "features", like=compared)
         if mask is None:
-            error = squared_distance(compared, wanted) / features.shape[2:].numel()
-        else:
-            error = _position_mean((compared - wanted).square(), mask)
-        positions = features.shape[2:].numel() if mask is None else at_least_float32(mask).sum(dim=(1, 2, 3))
+            return self._reduced(squared_distance(compared, wanted), wanted)
+        error = _position_mean((compared - wanted).square(), mask)
         match self.reduction:
             case "mean":
                 return error / features.shape[1]
             case "sum":
-                return error * positions
+                return error * _positions(mask)
             case "half_sum":
-                return error * positions / 2
+                return error * _positions(mask) / 2
             case "relative":
-                if mask is None:
-                    return error / (squared_norm(wanted) / features.shape[2:].numel())
                 return error / _position_mean(wanted.square(), mask)
         raise ConfigError(f"content: unknown reduction {self.reduction!r}")
 
@@ -118,12 +114,37 @@ class Content(Loss, Additive):
                 return sums["error"] / sums["norm"]
         raise ConfigError(f"content: unknown reduction {self.reduction!r}")
 
+    def in_passing(self, features: Tensor, target: Target) -> tuple[Tensor, Tensor]:
+        """The error, whose gradient is written together with the one from above."""
+        if self.standardize or at_least_float32(features) is not features:
+            return super().in_passing(features, target)
+        wanted = statistic(target, "features", like=features)
+        features, squared = squared_distance_in_passing(features, wanted)
+        return features, self._reduced(squared, wanted)
+
+    def _reduced(self, squared: Tensor, wanted: Tensor) -> Tensor:
+        """The error from the sum of the squared differences of all positions, ``(B,)``."""
+        match self.reduction:
+            case "mean":
+                return squared / wanted[0].numel()
+            case "sum":
+                return squared
+            case "half_sum":
+                return squared / 2
+            case "relative":
+                return squared / squared_norm(wanted)
+        raise ConfigError(f"content: unknown reduction {self.reduction!r}")
+
     def _compared(self, features: Tensor, mask: Tensor | None) -> Tensor:
         wide = at_least_float32(features)
         if not self.standardize:
             return wide
         mean, square = channel_moments(wide, mask)
         return (wide - mean[:, :, None, None]) / deviation(mean, square)[:, :, None, None]
+
+
+def _positions(mask: Tensor) -> Tensor:
+    return at_least_float32(mask).sum(dim=(1, 2, 3))
 
 
 def _position_mean(squares: Tensor, mask: Tensor) -> Tensor:
