@@ -73,3 +73,30 @@ def test_a_system_that_does_not_tell_has_half_of_its_memory_or_4_gib(monkeypatch
     assert memory.available_memory() == 400
     monkeypatch.delattr(memory.os, "sysconf")
     assert memory.available_memory() == 4 * 2**30
+
+
+def test_what_is_resident_grows_with_what_is_held():
+    before = memory.resident_memory()
+    held = bytearray(b"x") * (64 * 2**20)
+    assert memory.resident_memory() - before > 32 * 2**20
+    assert memory.peak_memory() >= memory.resident_memory() > len(held)
+
+
+@pytest.mark.skipif(not GLIBC, reason="only glibc keeps what was freed")
+def test_what_was_freed_and_kept_is_given_back():
+    program = """
+import os
+from velatura.core import memory
+
+def pages():
+    return int(open("/proc/self/statm").read().split()[1])
+
+assert memory.keep_freed_memory()
+held = [bytearray(b"x") * 2**20 for _ in range(100)]
+del held[::2]
+kept = pages()
+memory.give_back_freed_memory()
+print((kept - pages()) * os.sysconf("SC_PAGE_SIZE") // 2**20)
+"""
+    given = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert int(given.stdout) > 40

@@ -11,7 +11,7 @@ from velatura.jobs.stylize import stylization, stylize_pictures
 
 def _pictures():
     rng = torch.Generator().manual_seed(1)
-    return [Picture(torch.rand((3, 224, 256), generator=rng)) for _ in range(2)]
+    return [Picture(torch.rand((3, *size), generator=rng)) for size in ((224, 480), (64, 64))]
 
 
 def _run(seen, **changes):
@@ -50,12 +50,12 @@ def test_said_before_the_first_step_and_recorded():
 @pytest.mark.usefixtures("_small_is_large")
 def test_a_tile_is_chosen_where_the_whole_does_not_fit_and_the_loss_is_the_same(monkeypatch):
     whole = _run([])
-    monkeypatch.setattr(memory, "free_memory", lambda _: 45 * 2**20)
+    monkeypatch.setattr(memory, "free_memory", lambda _: 110 * 2**20)
     seen = []
     result = _run(seen)
     tile = result.record["memory"]["tile"]
     assert tile is not None
-    assert tile < 256
+    assert tile < 240
     assert f"in tiles of {tile} pixels" in seen[0].message
     assert result.record["memory"]["predicted_mib"] <= whole.record["memory"]["predicted_mib"]
     assert result.history[0]["loss"] == pytest.approx(whole.history[0]["loss"], rel=1e-4)
@@ -63,12 +63,12 @@ def test_a_tile_is_chosen_where_the_whole_does_not_fit_and_the_loss_is_the_same(
 
 @pytest.mark.usefixtures("_small_is_large")
 def test_a_tile_that_was_asked_for_stays(monkeypatch):
-    monkeypatch.setattr(memory, "free_memory", lambda _: 45 * 2**20)
+    monkeypatch.setattr(memory, "free_memory", lambda _: 110 * 2**20)
     assert _run([], tile=240).record["memory"]["tile"] == 240
 
 
 @pytest.mark.usefixtures("_small_is_large")
 def test_what_fits_in_no_tile_is_refused(monkeypatch):
     monkeypatch.setattr(memory, "free_memory", lambda _: 2**20)
-    with pytest.raises(ConfigError, match=r"256x224 pixels take .* even in the smallest tiles"):
+    with pytest.raises(ConfigError, match=r"480x224 pixels take .* even in the smallest tiles"):
         _run([])

@@ -9,7 +9,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["available_memory", "keep_freed_memory", "peak_memory", "resident_memory"]
+__all__ = [
+    "available_memory",
+    "give_back_freed_memory",
+    "keep_freed_memory",
+    "peak_memory",
+    "resident_memory",
+]
 
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_MAX = -4
@@ -40,6 +46,23 @@ def keep_freed_memory() -> bool:
     except (OSError, AttributeError):
         return False
     return bool(mallopt(_M_MMAP_MAX, 0)) and bool(mallopt(_M_TRIM_THRESHOLD, _MOST))
+
+
+def give_back_freed_memory() -> bool:
+    """Has glibc give to the system all that was freed, wherever it lies, if it was told to keep it.
+
+    What canvases of one size leave is in pieces too small for those of the next: without this, a run in
+    tiles to 3072 pixels took 3873 MiB in place of 3597.
+
+    Returns:
+        Whether anything was given back.
+    """
+    if sys.platform != "linux":
+        return False
+    try:
+        return bool(ctypes.CDLL(None).malloc_trim(0))
+    except (OSError, AttributeError):
+        return False
 
 
 def available_memory() -> int:

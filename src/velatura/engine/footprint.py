@@ -36,8 +36,11 @@ _MAPS_SPREAD = 1.85
 of other sizes leave. Measured: 1.6 to 2, from 512 to 1440 pixels, with a narrow and with a wide network."""
 _AIM_SPREAD = 1.35
 """The same where maps only come and go, without a backward pass."""
-_CANVAS_SPREAD = 1.25
-"""The same of canvases, which are all of one size: measured in tiles, at 1024 and 2048 pixels."""
+_CANVAS_SPREAD = 1.35
+"""The same of canvases, which are all of one size: measured in tiles, at 1024 to 3072 pixels."""
+_OF_A_TILE = 1.55
+"""What the maps of a tile take over those of a whole picture of its size: what counts of each is looked at
+apart. Counted: 1.5 at 512 pixels."""
 _LIBRARIES = 40 * 2**20
 """What the libraries take for themselves once they compute."""
 _WINOGRAD_PLACES = 36
@@ -156,7 +159,9 @@ class Footprint:
     def _stepping(self, pixels: int, steps: int, tile: int | None, *, saved: bool) -> float:
         shown = pixels if tile is None else min(tile, pixels)
         # The gradient, and in tiles the sum of the tiles' gradients beside it.
-        maps = self.step.at(shown) + self._canvas((1 if tile is None else 2) * pixels)
+        maps = self.step.at(shown) + self._canvas(pixels)
+        if shown < pixels:
+            maps += (_OF_A_TILE - 1) * self.step.at(shown) + self._canvas(pixels)
         working = self._canvas((1 + self.worked_on) * pixels)
         saving = self._canvas((self.canvases + self.remembered(steps)) * pixels) if saved else 0.0
         # While maps are there the optimiser waits, which learns of the step only then.
@@ -172,8 +177,9 @@ class Footprint:
         # Where it is taken in tiles, what is kept is beside the maps of one.
         maps = self.aim.at(shown) + (0 if tile is None else self.targets.at(pixels))
         aiming = old + self._canvas(sum(seen)) + max(self._canvas(photo), maps)
-        remembered = self.remembered(steps) if before else 0
-        moving = old + self.targets.at(pixels) + self._canvas((remembered + self.canvases) * pixels)
+        # What is remembered goes one by one, each old one before the next new one: two are between.
+        remembered = self.remembered(steps) + 2 if before else 0
+        moving = self.targets.at(pixels) + self._canvas((remembered + self.canvases) * pixels)
         return max(aiming, moving)
 
 
@@ -215,13 +221,14 @@ def measure_footprint(
     )
 
 
-def choose_tile(footprint: Footprint, run: Run, *, room: float, least: int) -> int | None:
+def choose_tile(footprint: Footprint, run: Run, *, room: float, most: float, least: int) -> int | None:
     """The largest tile with which a run fits.
 
     Args:
         footprint: What the run takes.
         run: What it passes through.
-        room: Bytes that the process may have in all.
+        room: Bytes that the process should have in all.
+        most: Bytes that it may have, where the smallest tile asks for more than ``room``.
         least: Shortest edge that a tile may have.
 
     Returns:
@@ -237,7 +244,9 @@ def choose_tile(footprint: Footprint, run: Run, *, room: float, least: int) -> i
         return footprint.peak(run, tile=edge**2) <= room
 
     if not fits(least):
-        raise ConfigError(_too_large(footprint, run, room, tile=least**2))
+        if footprint.peak(run, tile=least**2) > most:
+            raise ConfigError(_too_large(footprint, run, most, tile=least**2))
+        return least
     step, edge = least, least
     while fits(edge + step):
         edge, step = edge + step, 2 * step

@@ -14,6 +14,7 @@ from torch import Tensor
 from velatura.backbones import Backbone, BackboneConfig
 from velatura.core.config import Idle, PartOf, Setting
 from velatura.core.errors import ConfigError
+from velatura.core.memory import give_back_freed_memory
 from velatura.core.progress import OnProgress, Progress, never, silent
 from velatura.core.rng import generator
 from velatura.engine.checkpoint import read_checkpoint, write_checkpoint
@@ -409,8 +410,10 @@ class _Run:
 
     def _climb(self) -> None:
         self.scale, self.step = self.scale + 1, 0
+        give_back_freed_memory()
         self._aim()
         self.descent.move_to(self.stylizer.resized(self.descent.picture(), self.scales[self.scale].size))
+        give_back_freed_memory()
 
     def _advance(self, on_progress: OnProgress) -> None:
         terms, taken_back = self.descent.step()

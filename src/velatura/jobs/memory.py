@@ -57,7 +57,11 @@ def foretell_memory(
     tile = stylizer.method.tile
     if tile is None and stylizer.objective.works_in_tiles:
         tile = choose_tile(
-            footprint, run, room=footprint.base + _SHARE * free, least=stylizer.objective.needs.least_edge
+            footprint,
+            run,
+            room=footprint.base + _SHARE * free,
+            most=footprint.base + free,
+            least=stylizer.objective.needs.least_edge,
         )
         stylizer.objective.edge = tile
     predicted = footprint.peak(run, tile=None if tile is None else tile**2)
