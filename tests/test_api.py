@@ -218,6 +218,7 @@ def test_the_public_namespace_is_exactly_what_is_listed():
         "ImageError",
         "OutputError",
         "Picture",
+        "Region",
         "VelaturaError",
         "WeightsError",
         "__version__",

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from velatura import backbones, colors, initializations, losses, metrics, networks, optimizers
     from velatura.api import apply, evaluate, load_image, load_model, reconstruct, save_image, stylize
     from velatura.imaging import Picture
+    from velatura.jobs.regions import Region
     from velatura.studies import analyse_survey, make_survey, report, sweep
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "ImageError",
     "OutputError",
     "Picture",
+    "Region",
     "VelaturaError",
     "WeightsError",
     "__version__",
@@ -62,6 +64,7 @@ __all__ = [
 
 _HOMES = {
     "Picture": "velatura.imaging",
+    "Region": "velatura.jobs.regions",
     "analyse_survey": "velatura.studies",
     "apply": "velatura.api",
     "evaluate": "velatura.api",

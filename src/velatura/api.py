@@ -16,6 +16,7 @@ from velatura.jobs.judging import Evaluator, Networks, evaluation, network_named
 from velatura.jobs.models import Model, load_model
 from velatura.jobs.one_pass import OWN_SIZE, with_styles
 from velatura.jobs.reconstruct import reconstruct_picture, reconstruction
+from velatura.jobs.regions import Region, Regions, paintings_of, placed_pictures
 from velatura.jobs.result import Result
 from velatura.jobs.stylize import stylization, stylize_pictures
 
@@ -30,6 +31,11 @@ def stylize(
     model: str | Path | Model | None = None,
     settings: Mapping[str, Any] | None = None,
     start: PictureSource | None = None,
+    regions: Sequence[Region] = (),
+    labels: PictureSource | None = None,
+    protect: PictureSource | None = None,
+    feather: float = 0.0,
+    fine_style: PictureSource | None = None,
     checkpoint: str | Path | None = None,
     resume: str | Path | None = None,
     on_progress: OnProgress = silent,
@@ -53,6 +59,13 @@ def stylize(
             :func:`load_model` gave.
         settings: Changes to the preset by dotted path, such as ``{"optimizer.lr": 0.05}``.
         start: The picture to start from, in place of what the preset starts from.
+        regions: Parts of the photograph with paintings of their own, each a :class:`velatura.Region`;
+            none: all paintings everywhere. Paintings of regions need not be named in ``style`` too.
+        labels: A picture with one colour for each region whose mask is a colour, such as ``"#ff0000"``.
+        protect: A picture that is white where the photograph is to stay, a face say.
+        feather: How far the edges of all masks fade, in pixels of the result to either side.
+        fine_style: The painting whose fine texture ``style`` is given first, so that the result has the
+            texture of the one and the composition of the other.
         checkpoint: File that the run is saved to every ten seconds.
         resume: Checkpoint to go on from; the pixels are those of an unbroken run.
         on_progress: Called with a :class:`velatura.core.progress.Progress` after every step.
@@ -74,7 +87,10 @@ def stylize(
     named = model.path if isinstance(model, Model) else model
     how = stylization(preset, model=None if named is None else str(named), changes=changes, **options)
     styles: Sequence[Any] = style if isinstance(style, list | tuple) else [] if style is None else [style]
+    given = Regions(regions=tuple(regions), labels=labels, protect=protect, feather=feather)
+    styles = paintings_of(given, styles)
     loaded = None
+    named_styles: Sequence[Any] = styles
     if isinstance(how.method, OnePass):
         loaded = model if isinstance(model, Model) else load_model(how.method.model)
         how, styles = with_styles(loaded, how, styles)
@@ -83,6 +99,8 @@ def stylize(
         [Picture.of(one) for one in styles],
         how,
         start=None if start is None else Picture.of(start),
+        placed=placed_pictures(given, named_styles) if given else None,
+        fine=None if fine_style is None else Picture.of(fine_style),
         checkpoints=Checkpoints(
             save_to=None if checkpoint is None else Path(checkpoint),
             resume_from=None if resume is None else Path(resume),

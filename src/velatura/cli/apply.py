@@ -10,18 +10,20 @@ import typer
 from velatura.cli.batch import contents_of, output_for, run_batch
 from velatura.cli.help import App
 from velatura.cli.options import given, numbers
+from velatura.cli.regions import feather_option, labels_option, protect_option, regions_of, split_masks
 from velatura.cli.stylize import (
     color_changes,
     color_option,
     keep_colors_option,
-    mask_option,
     palette_option,
+    region_option,
 )
 from velatura.core.errors import ConfigError
 from velatura.engine.one_pass import OnePass
 from velatura.imaging import WRITABLE
 from velatura.jobs.models import load_model
 from velatura.jobs.one_pass import OWN_SIZE, with_styles
+from velatura.jobs.regions import paintings_of
 from velatura.jobs.saving import Saving
 from velatura.jobs.schema import build, help_of
 from velatura.jobs.stylize import Stylization, StylizeJob, stylization
@@ -87,7 +89,10 @@ def apply(
     color: Annotated[str | None, color_option(_RESULT)] = None,
     palette: Annotated[float | None, palette_option(_RESULT)] = None,
     keep_colors: Annotated[bool, keep_colors_option(_RESULT)] = False,
-    masks: Annotated[list[str] | None, mask_option(_RESULT)] = None,
+    masks: Annotated[list[str] | None, region_option(_RESULT)] = None,
+    labels: Annotated[str | None, labels_option(_RESULT)] = None,
+    protect: Annotated[str | None, protect_option(_RESULT)] = None,
+    feather: Annotated[float | None, feather_option(_RESULT)] = None,
     size: Annotated[
         int | None,
         _option(
@@ -131,13 +136,14 @@ def apply(
         raise ConfigError("apply needs at least one CONTENT: a photograph, a folder or a glob")
     if output is None:
         raise ConfigError("apply needs a folder for the pictures; give it with -o FOLDER")
+    placed, plain = split_masks(masks or ())
     how = stylization(
         model=model,
         changes=given(
             {
                 "alpha": alpha,
                 **color_changes(color, palette, keep_colors=keep_colors),
-                "masks": masks or None,
+                "masks": plain or None,
                 "tile": tile,
                 "overlap": overlap,
             }
@@ -155,13 +161,15 @@ def apply(
         ),
     )
     network = load_model(model)
-    how, paintings = with_styles(network, how, styles or ())
+    regions = regions_of(placed, (), styles or (), labels=labels, protect=protect, feather=feather)
+    how, paintings = with_styles(network, how, paintings_of(regions, styles or ()))
     photos = [photo for content in contents for photo in contents_of(content)[0]]
     is_file = len(photos) == 1 and Path(output).suffix.lower() in WRITABLE and not Path(output).is_dir()
     jobs = [
         StylizeJob(
             content=str(photo),
             styles=paintings,
+            regions=regions,
             output=output if is_file else str(output_for(photo, Path(output))),
             stylization=how,
             saving=build(Saving, given({"quality": quality, "bits": bits, "icc": icc})),

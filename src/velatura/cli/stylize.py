@@ -14,6 +14,7 @@ from velatura.cli.help import App
 from velatura.cli.options import given, merged, numbers
 from velatura.cli.progress import cancelled_by_interrupt, progress_on_stderr
 from velatura.cli.regions import feather_option, labels_option, protect_option, regions_of, split_masks
+from velatura.cli.styles import fine_style_option, layers_option, style_changes, style_number_option
 from velatura.core.errors import ConfigError
 from velatura.engine.one_pass import OnePass
 from velatura.engine.optimization import Optimization
@@ -31,10 +32,10 @@ __all__ = [
     "color_option",
     "given",
     "keep_colors_option",
-    "mask_option",
     "merged",
     "numbers",
     "palette_option",
+    "region_option",
     "register",
 ]
 
@@ -84,13 +85,7 @@ def color_changes(color: str | None, palette: float | None, *, keep_colors: bool
     return {"color.name": "match-monge" if keep_colors else color, "color.palette": palette}
 
 
-def mask_option(panel: str) -> Any:
-    """``--mask``, of trained networks."""
-    help_text = f"{help_of(OnePass, 'masks')}; repeated in the order of the styles"
-    return typer.Option("--mask", metavar="FILE", help=help_text, rich_help_panel=panel)
-
-
-def _region_option(panel: str) -> Any:
+def region_option(panel: str) -> Any:
     """``--mask``, with the paintings that go there."""
     help_text = (
         "Where a painting goes, white in FILE: sky.png=night.jpg, or sky.png=one.jpg*0.7,other.jpg*0.3; "
@@ -145,10 +140,15 @@ def stylize(
         str | None,
         _change("NAME|FILE", "Trained network that does it in one pass; see: velatura apply --help"),
     ] = None,
-    masks: Annotated[list[str] | None, _region_option(_RESULT)] = None,
+    masks: Annotated[list[str] | None, region_option(_RESULT)] = None,
     labels: Annotated[str | None, labels_option(_RESULT)] = None,
     protect: Annotated[str | None, protect_option(_RESULT)] = None,
     feather: Annotated[float | None, feather_option(_RESULT)] = None,
+    fine_style: Annotated[str | None, fine_style_option(_METHOD)] = None,
+    style_size: Annotated[int | None, style_number_option("--style-size", "PIXELS", _METHOD)] = None,
+    style_scale: Annotated[float | None, style_number_option("--style-scale", "FACTOR", _METHOD)] = None,
+    style_layers: Annotated[str | None, layers_option("style", "relu1_1=4,relu2_1=2", _METHOD)] = None,
+    content_layers: Annotated[str | None, layers_option("content", "relu3_3", _METHOD)] = None,
     backbone: Annotated[
         str | None, _change("NAME", "Network whose features are compared; see: velatura backbones")
     ] = None,
@@ -226,6 +226,9 @@ def stylize(
     of_network = is_one_pass(preset, model=model)
     changes = {
         **color_changes(color, palette, keep_colors=keep_colors),
+        **style_changes(
+            size=style_size, scale=style_scale, style_layers=style_layers, content_layers=content_layers
+        ),
         "tile": tile,
         "masks": plain if of_network and plain else None,
         "backbone.name": backbone,
@@ -290,6 +293,7 @@ def stylize(
             content=str(photo),
             styles=paintings,
             regions=regions,
+            fine=fine_style,
             output=str(output_for(photo, Path(output)) if to_folder else output),
             stylization=how,
             saving=saving,

@@ -28,10 +28,20 @@ from velatura.initializations import Initialization, initializations
 from velatura.ops.resize import fit, resize, resize_within
 from velatura.optimizers import ImageOptimizer, optimizers
 
-__all__ = ["Checkpoints", "Optimization", "OptimizationStylizer", "Outcome"]
+__all__ = ["Checkpoints", "FineStyle", "Optimization", "OptimizationStylizer", "Outcome"]
 
 _OF_OBJECTIVE = "objective."
 _ROLLED_BACK = "a step led too far: went back to the best picture, with half the step"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FineStyle:
+    """How the fine texture of one painting is laid onto another (Gatys et al. 2017, section 6)."""
+
+    until: Annotated[str, Setting("Deepest layer of the style that is taken from the fine painting")] = (
+        "relu2_1"
+    )
+    steps: Annotated[int, Ge(1), Setting("Steps that lay it onto the other painting")] = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +68,9 @@ class Optimization:
         Interval(ge=1, le=2**16),
         Setting("Longer edge that the painting is looked at beside the finished canvas", unit="pixels"),
     ] = None
+    fine: Annotated[FineStyle, Setting("How a fine style is laid onto the painting")] = field(
+        default_factory=FineStyle
+    )
     guides: Annotated[Guiding, Setting("How masks reach the layers")] = field(default_factory=Guiding)
     tile: Annotated[
         int | None,
@@ -84,6 +97,12 @@ class Optimization:
                     f"term {name!r} is of 'transfer', which only a network in training has; "
                     "take its target from content or style"
                 )
+
+    def style_edge(self, edge: int, finished: int) -> int:
+        """Longer edge of the paintings beside a canvas of one on the way to ``finished``, all in pixels."""
+        if self.style_size is None:
+            return round(edge * self.style_scale)
+        return max(1, round(self.style_size * edge / finished))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,9 +266,7 @@ class OptimizationStylizer:
 
     def style_edge(self, size: tuple[int, int], finished: tuple[int, int]) -> int:
         """Longer edge of the paintings beside a canvas of ``size`` on the way to ``finished``, in pixels."""
-        if self.method.style_size is None:
-            return round(max(size) * self.method.style_scale)
-        return max(1, round(self.method.style_size * max(size) / max(finished)))
+        return self.method.style_edge(max(size), max(finished))
 
     def begun(
         self, photograph: Tensor, styles: Sequence[Tensor], blend: Sequence[float], start: Tensor | None

@@ -28,6 +28,7 @@ from velatura.jobs.regional import regional_run
 from velatura.jobs.regions import PlacedPictures, Regions, placed_pictures
 from velatura.jobs.result import Result
 from velatura.jobs.saving import Saving, Writer
+from velatura.jobs.scale_mixing import check_fine, mixed_style
 from velatura.jobs.stylization import (
     Stylization,
     blend_notes,
@@ -59,6 +60,7 @@ class StylizeJob:
     ] = ()
     output: Annotated[str, Setting("Where the picture goes")]
     regions: Annotated[Regions, Setting("Which of the paintings go where")] = field(default_factory=Regions)
+    fine: Annotated[str | None, Setting("Painting whose fine texture the other is given first")] = None
     stylization: Annotated[Stylization, Setting("How")]
     saving: Annotated[Saving, Setting("What is written")] = field(default_factory=Saving)
 
@@ -67,7 +69,8 @@ class StylizeJob:
         """The picture files that it reads beside the photograph: paintings and masks."""
         method = self.stylization.method
         masks = method.masks if isinstance(method, OnePass) else ()
-        return (*self.styles, *masks, *self.regions.pictures)
+        fine = () if self.fine is None else (self.fine,)
+        return (*self.styles, *fine, *masks, *self.regions.pictures)
 
     @property
     def placed(self) -> PlacedPictures | None:
@@ -124,6 +127,7 @@ def stylize_pictures(
     *,
     start: Picture | None = None,
     placed: PlacedPictures | None = None,
+    fine: Picture | None = None,
     checkpoints: Checkpoints | None = None,
     model: Model | None = None,
     on_progress: OnProgress = silent,
@@ -137,6 +141,7 @@ def stylize_pictures(
         how: Settings, from :func:`stylization`.
         start: The picture to start from, for the initialisation ``picture`` without a file.
         placed: Which of the paintings go where; None: all of them everywhere.
+        fine: The painting whose fine texture the only other one is given first.
         checkpoints: Where to save and what to go on from.
         model: The trained network that the settings name, where it is loaded already.
         on_progress: Told of every step.
@@ -150,6 +155,10 @@ def stylize_pictures(
     """
     method = how.method
     if isinstance(method, OnePass):
+        if fine is not None:
+            raise ConfigError(
+                "a fine style is of an optimisation; leave it out, or choose a preset such as 'fast'"
+            )
         if start is not None or checkpoints not in (None, Checkpoints()):
             raise ConfigError(
                 "a picture to start from and checkpoints are of an optimisation; a trained network has no "
@@ -167,17 +176,32 @@ def stylize_pictures(
         )
     if not styles:
         raise ConfigError(_NO_STYLE.format(preset=how.preset))
-    return _optimize(
+    start = _start_picture(method, start)
+    check_fine(fine, len(styles), method)
+    made_of: Mapping[str, Any] = {}
+    if fine is not None:
+        styles, made_of = mixed_style(
+            styles[0],
+            fine,
+            how,
+            content,
+            stylize_pictures,
+            on_progress=on_progress,
+            cancelled=cancelled,
+        )
+    result = _optimize(
         content,
         styles,
         how,
         method,
-        start=_start_picture(method, start),
+        start=start,
         placed=placed,
         checkpoints=checkpoints,
         on_progress=on_progress,
         cancelled=cancelled,
     )
+    pictures = {**result.record["pictures"], **made_of}
+    return replace(result, record={**result.record, "pictures": pictures})
 
 
 def _optimize(
@@ -322,6 +346,7 @@ def run_stylize(
         styles,
         job.stylization,
         placed=job.placed,
+        fine=None if job.fine is None else read_picture(job.fine),
         checkpoints=writer.checkpoints(),
         model=model,
         on_progress=writer.with_previews(on_progress, name=content.name),
