@@ -84,6 +84,9 @@ class Descent(ImageOptimizer):
     def build(self, canvas: Tensor) -> CanvasOptimizer:
         return Steps(canvas, step_size=self.lr)
 
+    def remembered(self, steps: int) -> float:
+        return 0
+
 
 class Steps(CanvasOptimizer):
     _entries = ()

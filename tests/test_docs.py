@@ -28,6 +28,7 @@ PAGES = [
     "CONTRIBUTING.md",
     "docs/reconstructions.md",
     "docs/controls/color.md",
+    "docs/controls/regions.md",
     "docs/experiments/README.md",
     "docs/experiments/saric2020.md",
     "docs/experiments/bisht2023.md",

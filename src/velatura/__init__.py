@@ -27,7 +27,16 @@ from velatura.core.errors import (
 
 if TYPE_CHECKING:
     from velatura import backbones, colors, initializations, losses, metrics, networks, optimizers
-    from velatura.api import apply, evaluate, load_image, load_model, reconstruct, save_image, stylize
+    from velatura.api import (
+        apply,
+        evaluate,
+        load_image,
+        load_model,
+        reconstruct,
+        save_image,
+        stylize,
+        texture,
+    )
     from velatura.imaging import Picture
     from velatura.jobs.regions import Region
     from velatura.studies import analyse_survey, make_survey, report, sweep
@@ -60,6 +69,7 @@ __all__ = [
     "save_image",
     "stylize",
     "sweep",
+    "texture",
 ]
 
 _HOMES = {
@@ -76,6 +86,7 @@ _HOMES = {
     "save_image": "velatura.api",
     "stylize": "velatura.api",
     "sweep": "velatura.studies",
+    "texture": "velatura.api",
 }
 _PARTS = ("backbones", "colors", "initializations", "losses", "metrics", "networks", "optimizers")
 

@@ -91,6 +91,7 @@ def test_options_reach_the_job(stylize, painting, tmp_path):
         "size": 48,
         "working_size": 512,
         "upsample": False,
+        "smooth": False,
         "strength": 2.0,
         "blend": None,
         "color": {"name": "style"},

@@ -27,6 +27,7 @@ __all__ = ["main"]
 _COMMANDS = {
     "stylize": ("velatura.cli.stylize", "Pictures", "Give a photograph the style of a painting."),
     "apply": ("velatura.cli.apply", "Pictures", "Stylise photographs with a trained network."),
+    "texture": ("velatura.cli.texture", "Pictures", "Make a texture of a painting, without a photograph."),
     "evaluate": ("velatura.cli.evaluate", "Pictures", "Judge pictures beside photograph and painting."),
     "reconstruct": ("velatura.cli.reconstruct", "Pictures", "Show what a layer knows of a picture."),
     "sweep": ("velatura.cli.sweep", "Pictures", "Vary settings, and lay the results side by side."),

@@ -124,6 +124,7 @@ def stylize(
     color: Annotated[str | None, color_option(_RESULT)] = None,
     palette: Annotated[float | None, palette_option(_RESULT)] = None,
     keep_colors: Annotated[bool, keep_colors_option(_RESULT)] = False,
+    smooth: Annotated[bool, _how("smooth")] = False,
     blend: Annotated[
         str | None,
         _how("blend", "W,W,...", help="Weight of each painting, such as 0.7,0.3; unset: all the same"),
@@ -174,6 +175,21 @@ def stylize(
     start: Annotated[
         str | None, _change("FILE", "Picture to start from, the initialisation 'picture'")
     ] = None,
+    refine: Annotated[
+        str | None,
+        _change(
+            "FILE", "Finished picture to go on from, at the last scale alone and gently; --size may be larger"
+        ),
+    ] = None,
+    structure: Annotated[
+        float | None,
+        _change(
+            "FACTOR", "How much the photo's outlines are kept, by a Laplacian; 0 as if unset, 1 well visible"
+        ),
+    ] = None,
+    tv: Annotated[
+        float | None, _change("WEIGHT", "Weight of the total variation, the preset's term 'smoothness'")
+    ] = None,
     settings: Annotated[
         list[str] | None,
         _change(
@@ -222,6 +238,8 @@ def stylize(
         raise ConfigError(
             f"--start needs the initialisation 'picture', not {initialization!r}; leave one out"
         )
+    if start is not None and refine is not None:
+        raise ConfigError("--refine names the picture to start from already; leave --start out")
     placed, plain = split_masks(masks or ())
     of_network = is_one_pass(preset, model=model)
     changes = {
@@ -236,7 +254,7 @@ def stylize(
         "backbone.pooling": pooling,
         "optimizer.name": optimizer,
         "initialization.name": initialization if start is None else "picture",
-        "initialization.path": start,
+        "initialization.path": start if refine is None else refine,
         "pyramid.steps": numbers("steps", steps),
     }
     how = stylization(
@@ -244,6 +262,8 @@ def stylize(
         model=model,
         changes=merged(given(changes), dict(parse_assignment(text) for text in settings or ())),
         upsample=upsample,
+        smooth=smooth,
+        controls={"structure": structure, "tv": tv, "refine": refine is not None},
         **given(
             {
                 "size": size,

@@ -18,6 +18,7 @@ from velatura.core.progress import OnProgress, Progress, never, silent
 from velatura.core.rng import generator
 from velatura.engine.checkpoint import read_checkpoint, write_checkpoint
 from velatura.engine.descent import Descent, Iterates
+from velatura.engine.detail import detail_of, limited_detail
 from velatura.engine.guides import Guiding
 from velatura.engine.objective import Term, Terms
 from velatura.engine.precision import Precision, laid_out
@@ -26,6 +27,7 @@ from velatura.engine.regional import Placement, RegionalObjective
 from velatura.engine.tiled import TiledObjective, TileStatistics
 from velatura.initializations import Initialization, initializations
 from velatura.ops.resize import fit, resize, resize_within
+from velatura.ops.wrap import resize_wrapped
 from velatura.optimizers import ImageOptimizer, optimizers
 
 __all__ = ["Checkpoints", "FineStyle", "Optimization", "OptimizationStylizer", "Outcome"]
@@ -71,6 +73,11 @@ class Optimization:
     fine: Annotated[FineStyle, Setting("How a fine style is laid onto the painting")] = field(
         default_factory=FineStyle
     )
+    detail: Annotated[
+        float,
+        Ge(0),
+        Setting("Most energy of the finest detail, over the painting's, but in regions; 0: as it comes"),
+    ] = 0.0
     guides: Annotated[Guiding, Setting("How masks reach the layers")] = field(default_factory=Guiding)
     tile: Annotated[
         int | None,
@@ -222,9 +229,15 @@ class OptimizationStylizer:
             ConfigError: The picture is too small for the deepest layer.
         """
         smallest = self.backbone.smallest_input(self.objective.layers)
-        scales = self.method.pyramid.scales(size, smallest_input=smallest)
+        multiples = self.backbone.wrap_multiples(self.objective.layers)
+        scales = self.method.pyramid.scales(size, smallest_input=smallest, multiples=multiples)
         # Where the start stays, smaller scales would only blur what the last one starts from.
         return scales[-1:] if self.strength == 0 else scales
+
+    def resized(self, canvas: Tensor, size: tuple[int, int]) -> Tensor:
+        """A canvas ``(1, 3, H, W)`` at another size, without a seam where the backbone goes round."""
+        wrap = self.backbone.wrap
+        return resize(canvas, size) if wrap == "none" else resize_wrapped(canvas, size, wrap)
 
     def to_device(self, picture: Tensor) -> Tensor:
         """``(3, H, W)`` to ``(1, 3, H, W)``, where and how the backbone wants it."""
@@ -288,6 +301,23 @@ class OptimizationStylizer:
             return draw(blend)
         return self.placement.sized((photograph.shape[2], photograph.shape[3])).drawn(draw, photograph)
 
+    def held(
+        self, picture: Tensor, content: Tensor, styles: Sequence[Tensor], blend: Sequence[float]
+    ) -> Tensor:
+        """A finished canvas with no more detail than is allowed; in regions, as it is."""
+        if self.method.detail == 0 or self.strength == 0 or self.placement is not None:
+            return picture
+        size = (picture.shape[2], picture.shape[3])
+        painted = detail_of(
+            content,
+            styles,
+            blend,
+            edge=max(size),
+            style_edge=self.style_edge(size, size),
+            strength=self.strength,
+        )
+        return limited_detail(picture, self.method.detail * painted, wrap=self.backbone.wrap)
+
     def shown(self, picture: Tensor, content: Tensor) -> Tensor:
         """What is seen of a canvas: the photograph itself where no painting goes."""
         if self.placement is None:
@@ -343,7 +373,9 @@ class _Run:
         done = self._is_done()
         picture = self.descent.picture() if done else self.descent.picture_so_far()
         # In place: the picture is a copy already.
-        picture = resize(picture, self.scales[-1].size).clamp_(0, 1)
+        picture = self.stylizer.resized(picture, self.scales[-1].size).clamp_(0, 1)
+        if done:
+            picture = self.stylizer.held(picture, self.content, self.styles, self.blend)
         pixels = self.stylizer.shown(picture, self.content)[0].cpu().contiguous()
         return Outcome(pixels=pixels, history=self.history, interrupted=not done)
 
@@ -395,7 +427,7 @@ class _Run:
     def _climb(self) -> None:
         self.scale, self.step = self.scale + 1, 0
         self._aim()
-        self.descent.move_to(resize(self.descent.picture(), self.scales[self.scale].size))
+        self.descent.move_to(self.stylizer.resized(self.descent.picture(), self.scales[self.scale].size))
 
     def _advance(self, on_progress: OnProgress) -> None:
         terms, taken_back = self.descent.step()

@@ -112,6 +112,10 @@ class TiledObjective(Objective):
         return sight(self.backbone, self.layers, beyond=beyond)
 
     def _check_additive(self) -> None:
+        if self.backbone.wrap != "none":
+            raise ConfigError(
+                "a picture that goes round its edges cannot be computed in tiles; leave the tile out"
+            )
         for name, term in self.terms.items():
             if not isinstance(term.loss, Additive):
                 raise ConfigError(
@@ -122,7 +126,8 @@ class TiledObjective(Objective):
     @property
     def works_in_tiles(self) -> bool:
         """Whether every loss can be computed in parts."""
-        return all(isinstance(term.loss, Additive) for term in self.terms.values())
+        goes_round = self.backbone.wrap != "none"
+        return not goes_round and all(isinstance(term.loss, Additive) for term in self.terms.values())
 
     def _fits(self, size: tuple[int, int]) -> bool:
         return self.edge is None or max(size) <= self.edge

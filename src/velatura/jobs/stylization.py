@@ -21,9 +21,11 @@ from velatura.engine.precision import PrecisionName
 from velatura.engine.tiled import runs_out_of_memory
 from velatura.imaging import MAX_PIXELS, Picture
 from velatura.jobs.coloring import Coloring, color_mode, split_color
+from velatura.jobs.controls import control_changes
 from velatura.jobs.models import find_model
 from velatura.jobs.schema import assign, build
 from velatura.ops.resize import fit, resize
+from velatura.ops.smoothing import softened
 from velatura.presets import load_preset
 
 __all__ = [
@@ -68,6 +70,9 @@ class Stylization:
     color: Annotated[ColorMode, PartOf(colors), Setting("Whose colours the result has")] = field(
         default_factory=StyleColors
     )
+    smooth: Annotated[
+        bool, Setting("Soften the finest marks of the finished picture; edges stay sharp (guided filter)")
+    ] = False
     seed: Annotated[int, Interval(ge=0, lt=2**63), Setting("Seed of everything that is drawn")] = 0
     device: Annotated[str, Setting("auto, cpu, cuda, cuda:N, mps or xpu")] = "auto"
     precision: Annotated[PrecisionName, Setting("What the network computes in")] = "auto"
@@ -95,6 +100,7 @@ def stylization(
     changes: Mapping[str, Any] | None = None,
     color: Any = None,
     palette: float | None = None,
+    controls: Mapping[str, Any] | None = None,
     **settings: Any,
 ) -> Stylization:
     """Settings from a preset, changes laid over it.
@@ -106,6 +112,8 @@ def stylization(
             too, ``{"color.palette": 0.5}``.
         color: Name of the colour mode, or a table of its name and settings; None: ``style``.
         palette: The colour mode's setting of this name.
+        controls: ``structure``, ``tv``, ``refine``: those of
+            :func:`velatura.jobs.controls.control_changes`.
         settings: Other fields of :class:`Stylization`.
 
     Raises:
@@ -115,6 +123,7 @@ def stylization(
     preset = preset or ("fast" if model is None else "instant")
     base = load_preset(preset)
     of_color, changes = split_color(changes or {})
+    changes = control_changes(base, changes=changes, **(controls or {}))
     settings["color"] = color_mode(color, palette, of_color)
     method: Optimization | OnePass
     if base.kind == "network":
@@ -219,6 +228,8 @@ def fingerprint(picture: Picture) -> str:
 
 def dressed(pixels: Tensor, content: Picture, how: Stylization, coloring: Coloring) -> Picture:
     """The result at its size and in its colours, with what the photograph has beside its pixels."""
+    if how.smooth:
+        pixels = softened(pixels)
     if how.upsample:
         pixels = resize(pixels[None], (content.height, content.width))[0].clamp(0, 1)
     pixels = coloring.finished(pixels)

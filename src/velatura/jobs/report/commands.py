@@ -21,7 +21,7 @@ from velatura.jobs.train import training
 __all__ = ["Again", "Change", "stylize_again", "train_again"]
 
 _ROUNDS = 6
-_OF_STYLIZE = ("size", "strength", "blend", "seed", "upsample", "device", "precision", "threads")
+_OF_STYLIZE = ("size", "strength", "blend", "seed", "upsample", "smooth", "device", "precision", "threads")
 _OF_SAVING = ("record", "history", "plot", "save_every", "save_pattern", "quality", "bits", "icc")
 _OF_TRAIN = ("steps", "batch", "precision", "seed")
 
@@ -56,7 +56,8 @@ def stylize_again(record: Mapping[str, Any]) -> Again:
     Args:
         record: Of a run.
     """
-    how = with_color_setting(_plain(record["stylization"]))
+    # A record of before there was smoothing is of a picture without.
+    how = {"smooth": False, **with_color_setting(_plain(record["stylization"]))}
     preset = str(how.get("preset"))
     given = {name: how.get(name) for name in _OF_STYLIZE if how.get(name) is not None}
     given["color"] = how["color"]
