@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import draw_color
@@ -17,9 +18,12 @@ import torch
 from sheets import SIZE, grid, written
 
 import velatura
+from velatura.backbones import build_backbone
+from velatura.engine.optimization import Optimization
 from velatura.imaging import Picture
 from velatura.imaging.samples import draw_sample
-from velatura.jobs.stylize import stylization
+from velatura.jobs.scale_mixing import fine_method
+from velatura.jobs.stylize import stylization, stylize_pictures
 
 __all__ = ["PAGES", "regions", "several_styles"]
 
@@ -114,7 +118,7 @@ def _scales(folder: Path) -> Path:
 
 
 def _mixed(folder: Path) -> Path:
-    photo, coarse, fine = _samples("old-town", "stained-glass", "pointillism")
+    photo, coarse, fine = _samples("old-town", "flowing-strokes", "mosaic")
     terms = stylization().method.terms["style"]
     low = [layer for layer in terms.layers if layer.startswith(("relu1", "relu2"))]
     groups = {
@@ -130,12 +134,20 @@ def _mixed(folder: Path) -> Path:
     cells = {
         "composition": coarse,
         "fine texture": fine,
+        "both, mixed": _laid_on(coarse, fine),
         "the first alone": _painted(photo, coarse),
-        "the second alone": _painted(photo, fine),
         "--fine-style": _painted(photo, coarse, fine_style=fine),
         "groups of layers": _painted(photo, [coarse, fine], settings=groups),
     }
     return written(grid(cells, columns=3), folder / "styles-mixed.jpg")
+
+
+def _laid_on(coarse: Picture, fine: Picture) -> Picture:
+    """The painting that ``--fine-style`` makes first."""
+    how = stylization(size=SIZE, device="cpu")
+    assert isinstance(how.method, Optimization)
+    method = fine_method(how.method, build_backbone(how.method.backbone))
+    return stylize_pictures(coarse, [fine], replace(how, method=method)).picture
 
 
 def _samples(*names: str) -> list[Picture]:

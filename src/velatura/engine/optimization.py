@@ -43,7 +43,7 @@ class FineStyle:
     until: Annotated[str, Setting("Deepest layer of the style that is taken from the fine painting")] = (
         "relu2_1"
     )
-    steps: Annotated[int, Ge(1), Setting("Steps that lay it onto the other painting")] = 100
+    steps: Annotated[int, Ge(1), Setting("Steps that lay it onto the other painting")] = 50
 
 
 @dataclass(frozen=True, kw_only=True)
