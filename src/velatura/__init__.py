@@ -27,7 +27,7 @@ from velatura.core.errors import (
 
 if TYPE_CHECKING:
     from velatura import backbones, initializations, losses, metrics, networks, optimizers
-    from velatura.api import apply, evaluate, load_image, load_model, reconstruct, save_image, stylize
+    from velatura.api import apply, evaluate, load_image, load_model, reconstruct, save_image, stylize, train
     from velatura.imaging import Picture
 
 __all__ = [
@@ -52,6 +52,7 @@ __all__ = [
     "reconstruct",
     "save_image",
     "stylize",
+    "train",
 ]
 
 _HOMES = {
@@ -63,6 +64,7 @@ _HOMES = {
     "reconstruct": "velatura.api",
     "save_image": "velatura.api",
     "stylize": "velatura.api",
+    "train": "velatura.api",
 }
 _PARTS = ("backbones", "initializations", "losses", "metrics", "networks", "optimizers")
 

@@ -2,6 +2,7 @@
 
 from velatura.imaging.picture import Picture, PictureSource, WriteOptions
 from velatura.imaging.read import MAX_BYTES, MAX_PIXELS, READABLE, read_picture
+from velatura.imaging.sheet import labelled_sheet
 from velatura.imaging.texts import read_text
 from velatura.imaging.write import LOSSLESS, WRITABLE, check_target, write_picture
 
@@ -15,6 +16,7 @@ __all__ = [
     "PictureSource",
     "WriteOptions",
     "check_target",
+    "labelled_sheet",
     "read_picture",
     "read_text",
     "write_picture",
