@@ -17,6 +17,7 @@ from annotated_types import Ge, Gt
 from torch import Tensor, nn
 from torch.nn import functional
 
+from velatura.colors import ColorMode, colors
 from velatura.core.config import Setting
 from velatura.initializations import Initialization, Sources, initializations
 from velatura.losses import Loss, Target, losses
@@ -83,6 +84,9 @@ class Descent(ImageOptimizer):
     def build(self, canvas: Tensor) -> CanvasOptimizer:
         return Steps(canvas, step_size=self.lr)
 
+    def remembered(self, steps: int) -> float:
+        return 0
+
 
 class Steps(CanvasOptimizer):
     _entries = ()
@@ -116,6 +120,28 @@ class Black(Initialization):
 
     def draw_from(self, sources: Sources) -> Tensor:
         return torch.full_like(sources.content, self.level)
+
+
+@colors.register("toy_dimmed")
+@dataclass(frozen=True, kw_only=True)
+class Dimmed(ColorMode):
+    """Paintings as light as the photograph."""
+
+    recolors = True
+
+    def prepare(self, content, styles):
+        return content, [style + (content.mean() - style.mean()) for style in styles]
+
+
+@colors.register("toy_negative")
+@dataclass(frozen=True, kw_only=True)
+class Negative(ColorMode):
+    """The result upside down, which the photograph's own is not."""
+
+    composes = True
+
+    def finish(self, result, content, styles, blend):
+        return 1 - result
 
 
 @networks.register("toy_tint")
@@ -179,7 +205,9 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
         timeout=120,
     )
     found: dict[str, set[str]] = {}
-    for outcome, test, part in re.findall(r"^(PASSED|FAILED) \S+::(\w+)\[\S*(toy_\w+)", run.stdout, re.M):
+    for outcome, test, part in re.findall(
+        r"^(PASSED|FAILED) \S+::(\w+)\[[^\]\n]*?(toy_\w+)", run.stdout, re.M
+    ):
         found.setdefault(part, set()).add(f"{outcome} {test}")
     assert found, run.stdout + run.stderr
     return found
@@ -192,6 +220,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
         ("toy_descent", "test_a_saved_and_restored_state_continues_to_the_bit"),
         ("toy_darkness", "test_the_better_picture_scores_better"),
         ("toy_black", "test_the_same_seed_draws_the_same_canvas"),
+        ("toy_dimmed", "test_keeps_shapes_and_changes_nothing_it_is_given"),
         ("toy_tint", "test_the_stylization_has_the_size_of_the_photograph"),
     ],
 )
@@ -205,6 +234,7 @@ def test_the_contracts_catch_a_part_that_is_wrong(outcomes):
     assert "FAILED test_is_zero_at_its_own_target" in outcomes["toy_wrong"]
     assert "FAILED test_the_better_picture_scores_better" in outcomes["toy_upside_down"]
     assert "PASSED test_is_a_finite_number_for_ordinary_pictures" in outcomes["toy_upside_down"]
+    assert "FAILED test_a_photograph_in_its_own_colours_is_itself" in outcomes["toy_negative"]
     assert "PASSED test_has_a_finite_gradient_that_is_not_zero" in outcomes["toy_wrong"]
     assert "FAILED test_the_stylization_has_the_size_of_the_photograph" in outcomes["toy_careless"]
     assert (

@@ -26,9 +26,20 @@ from velatura.core.errors import (
 )
 
 if TYPE_CHECKING:
-    from velatura import backbones, initializations, losses, metrics, networks, optimizers
-    from velatura.api import apply, evaluate, load_image, load_model, reconstruct, save_image, stylize, train
+    from velatura import backbones, colors, initializations, losses, metrics, networks, optimizers
+    from velatura.api import (
+        apply,
+        evaluate,
+        load_image,
+        load_model,
+        reconstruct,
+        save_image,
+        stylize,
+        texture,
+        train,
+    )
     from velatura.imaging import Picture
+    from velatura.studies import analyse_survey, make_survey, report, sweep
 
 __all__ = [
     "Cancelled",
@@ -39,34 +50,45 @@ __all__ = [
     "VelaturaError",
     "WeightsError",
     "__version__",
+    "analyse_survey",
     "apply",
     "backbones",
+    "colors",
     "evaluate",
     "initializations",
     "load_image",
     "load_model",
     "losses",
+    "make_survey",
     "metrics",
     "networks",
     "optimizers",
     "reconstruct",
+    "report",
     "save_image",
     "stylize",
+    "sweep",
+    "texture",
     "train",
 ]
 
 _HOMES = {
     "Picture": "velatura.imaging",
+    "analyse_survey": "velatura.studies",
     "apply": "velatura.api",
     "evaluate": "velatura.api",
     "load_image": "velatura.api",
     "load_model": "velatura.api",
+    "make_survey": "velatura.studies",
     "reconstruct": "velatura.api",
+    "report": "velatura.studies",
     "save_image": "velatura.api",
     "stylize": "velatura.api",
+    "sweep": "velatura.studies",
+    "texture": "velatura.api",
     "train": "velatura.api",
 }
-_PARTS = ("backbones", "initializations", "losses", "metrics", "networks", "optimizers")
+_PARTS = ("backbones", "colors", "initializations", "losses", "metrics", "networks", "optimizers")
 
 
 def __getattr__(name: str) -> Any:

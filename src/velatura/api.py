@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from velatura.core.errors import unknown_name
+from velatura.core.errors import ConfigError, unknown_name
 from velatura.core.progress import OnProgress, never, silent
 from velatura.engine.one_pass import OnePass
 from velatura.engine.optimization import Checkpoints
@@ -20,9 +20,21 @@ from velatura.jobs.reconstruct import reconstruct_picture, reconstruction
 from velatura.jobs.result import Result
 from velatura.jobs.schema import build
 from velatura.jobs.stylize import stylization, stylize_pictures
+from velatura.jobs.texture import DEFAULT_TEXTURE, texture_pictures, texturing
 from velatura.jobs.train import Trained, TrainJob, run_train, training
+from velatura.ops.wrap import Wrap
 
-__all__ = ["apply", "evaluate", "load_image", "load_model", "reconstruct", "save_image", "stylize", "train"]
+__all__ = [
+    "apply",
+    "evaluate",
+    "load_image",
+    "load_model",
+    "reconstruct",
+    "save_image",
+    "stylize",
+    "texture",
+    "train",
+]
 
 
 def stylize(
@@ -33,6 +45,9 @@ def stylize(
     model: str | Path | Model | None = None,
     settings: Mapping[str, Any] | None = None,
     start: PictureSource | None = None,
+    refine: PictureSource | None = None,
+    structure: float | None = None,
+    tv: float | None = None,
     checkpoint: str | Path | None = None,
     resume: str | Path | None = None,
     on_progress: OnProgress = silent,
@@ -56,12 +71,16 @@ def stylize(
             :func:`load_model` gave.
         settings: Changes to the preset by dotted path, such as ``{"optimizer.lr": 0.05}``.
         start: The picture to start from, in place of what the preset starts from.
+        refine: A finished picture to go on from, at the last scale alone and with gentle steps.
+        structure: How much the photograph's outlines are kept; None or 0: as the preset does.
+        tv: Weight of the total variation; None: the preset's.
         checkpoint: File that the run is saved to every ten seconds.
         resume: Checkpoint to go on from; the pixels are those of an unbroken run.
         on_progress: Called with a :class:`velatura.core.progress.Progress` after every step.
         cancelled: Asked before every step; the best picture so far is returned.
-        **options: ``size``, ``upsample``, ``strength``, ``blend``, ``seed``, ``device``,
-            ``precision``, ``threads``: the fields of :class:`velatura.jobs.stylize.Stylization`.
+        **options: ``size``, ``upsample``, ``smooth``, ``strength``, ``blend``, ``color``, ``palette``,
+            ``seed``, ``device``, ``precision``, ``threads``: the fields of
+            :class:`velatura.jobs.stylize.Stylization`.
 
     Returns:
         The picture with its history and its record.
@@ -72,10 +91,16 @@ def stylize(
         WeightsError: The weights of backbone or network are missing or broken.
     """
     changes = dict(settings or {})
+    if start is not None and refine is not None:
+        raise ConfigError("refine is the picture to start from already; leave start out")
     if start is not None:
         changes.setdefault("initialization.name", "picture")
+    controls = {"structure": structure, "tv": tv, "refine": refine is not None}
     named = model.path if isinstance(model, Model) else model
-    how = stylization(preset, model=None if named is None else str(named), changes=changes, **options)
+    how = stylization(
+        preset, model=None if named is None else str(named), changes=changes, controls=controls, **options
+    )
+    start = refine if start is None else start
     styles: Sequence[Any] = style if isinstance(style, list | tuple) else [] if style is None else [style]
     loaded = None
     if isinstance(how.method, OnePass):
@@ -118,7 +143,8 @@ def apply(
         style: As for :func:`stylize` with a model.
         alpha: How much of the style, from 0 to 1.
         tile: Longest edge that is computed at once, in pixels; None: as the free memory allows.
-        **options: Those of :func:`stylize`; ``size`` gives the picture another size.
+        **options: Those of :func:`stylize`, ``color`` and ``palette`` too; ``size`` gives another
+            size.
 
     Returns:
         The picture with its record.
@@ -184,6 +210,72 @@ def reconstruct(
     return reconstruct_picture(
         picture,
         reconstruction(kind, layer, changes=changes, **chosen, **options),
+        on_progress=on_progress,
+        cancelled=cancelled,
+    )
+
+
+def texture(
+    style: PictureSource | Sequence[PictureSource],
+    *,
+    size: int | tuple[int, int] | None = None,
+    tileable: Wrap = "none",
+    preset: str = DEFAULT_TEXTURE,
+    settings: Mapping[str, Any] | None = None,
+    start: PictureSource | None = None,
+    tv: float | None = None,
+    checkpoint: str | Path | None = None,
+    resume: str | Path | None = None,
+    on_progress: OnProgress = silent,
+    cancelled: Callable[[], bool] = never,
+    **options: Any,
+) -> Result:
+    """Makes a picture of any size with a painting's marks and colours, and no photograph.
+
+    .. code-block:: python
+
+        velatura.texture("painting.jpg", size=(1024, 768), tileable="both").save("cloth.png")
+
+    Args:
+        style: The painting, in any of the forms that :func:`stylize` takes, or several to blend.
+        size: Width and height, or the edge of a square, in pixels; None: the preset's.
+        tileable: Which edges go on at the opposite one without a seam: ``x``, ``y``, ``both`` or ``none``.
+            Sizes are then rounded up to what the backbone can repeat.
+        preset: Named settings of a texture.
+        settings: Changes to the preset by dotted path, such as ``{"initialization.name": "uniform"}``.
+        start: The picture to start from, in place of what the preset starts from.
+        tv: Weight of the total variation; None: the preset's.
+        checkpoint: File that the run is saved to every ten seconds.
+        resume: Checkpoint to go on from.
+        on_progress: Called with a :class:`velatura.core.progress.Progress` after every step.
+        cancelled: Asked before every step; the best picture so far is returned.
+        **options: ``scale``, ``smooth``, ``blend``, ``seed``, ``device``, ``precision``, ``threads``: the
+            fields of :class:`velatura.jobs.texture.Texturing`.
+
+    Returns:
+        The picture with its history and its record.
+
+    Raises:
+        ImageError: A picture cannot be read, or holds values out of range.
+        ConfigError: A setting is unknown, out of range, or does not fit the others.
+        WeightsError: The weights are missing or broken.
+    """
+    changes = dict(settings or {})
+    if start is not None:
+        changes.setdefault("initialization.name", "picture")
+    if tv is not None:
+        changes["terms.smoothness.weight"] = tv
+    if size is not None:
+        options["size"] = (size, size) if isinstance(size, int) else size
+    styles: Sequence[Any] = style if isinstance(style, list | tuple) else [style]
+    return texture_pictures(
+        [Picture.of(one) for one in styles],
+        texturing(preset, changes=changes, tileable=tileable, **options),
+        start=None if start is None else Picture.of(start),
+        checkpoints=Checkpoints(
+            save_to=None if checkpoint is None else Path(checkpoint),
+            resume_from=None if resume is None else Path(resume),
+        ),
         on_progress=on_progress,
         cancelled=cancelled,
     )

@@ -14,9 +14,9 @@ from torch import Tensor
 from velatura.core.config import Setting
 from velatura.core.errors import ConfigError
 from velatura.core.registry import Registry
-from velatura.ops.color import recolor
 from velatura.ops.moments import covariance, raw_moments
-from velatura.ops.resize import resize, same_aspect
+from velatura.ops.recoloring import match_moments
+from velatura.ops.resize import fit, resize, same_aspect
 from velatura.ops.sqrtm import matrix_sqrt
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Gaussian",
     "Grey",
     "Initialization",
+    "Patches",
     "Picture",
     "Recolored",
     "Sources",
@@ -231,9 +232,10 @@ class Grey(Initialization):
 class Recolored(Initialization):
     """The photograph in the painting's colours: those that the first steps would otherwise be spent on.
 
-    Its pixels are carried over to the painting's mean and covariance (:func:`velatura.ops.color.recolor`);
-    Gatys et al. 2017, section 5, match the painting to the photograph by such a map. A strength below 1
-    goes part of the way, so that at 0 this is the photograph.
+    Its pixels are carried over to the painting's mean and covariance
+    (:func:`velatura.ops.recoloring.match_moments`); Gatys et al. 2017, section 5, match the painting to
+    the photograph by such a map. A strength below 1 goes part of the way, so that at 0 this is the
+    photograph.
     """
 
     is_random = False
@@ -241,7 +243,7 @@ class Recolored(Initialization):
     def draw_from(self, sources: Sources) -> Tensor:
         """The recoloured photograph, clamped to [0, 1]."""
         mean, matrix = sources.colors(self.name)
-        recolored = recolor(sources.content, mean, matrix).clamp(0, 1)
+        recolored = match_moments(sources.content, mean, matrix).clamp(0, 1)
         return torch.lerp(sources.content, recolored, min(1.0, sources.strength))
 
 
@@ -259,6 +261,55 @@ class StyleStatistics(Initialization):
         root = matrix_sqrt(matrix)  # (1, 3, 3)
         noise = sources.random(torch.randn)
         return (root @ noise.flatten(2)).view_as(noise) + mean[:, :, None, None]
+
+
+@initializations.register("patches")
+@dataclass(frozen=True, kw_only=True)
+class Patches(Initialization):
+    """Squares cut out of the painting anywhere, side by side: marks and colours are right, and no place is.
+
+    As the first of the three ways of Efros and Freeman 2001, "Image quilting", figure 2. Of several
+    paintings, each square is of one of them, as often as the blend says.
+    """
+
+    edge: Annotated[
+        float, Interval(gt=0, le=1), Setting("Edge of a square, of the longer edge of the canvas")
+    ] = 0.25
+    scale: Annotated[
+        float, Interval(gt=0, le=16), Setting("Longer edge of the painting over that of the canvas")
+    ] = 1.0
+
+    def draw_from(self, sources: Sources) -> Tensor:
+        """The squares, clamped to [0, 1]."""
+        if not sources.styles:
+            raise ConfigError(f"initialization {self.name!r} needs a painting, and none was given")
+        canvas = torch.empty_like(sources.content)
+        height, width = canvas.shape[2:]
+        long_edge = max(1, round(self.scale * max(height, width)))
+        paintings = [
+            resize(style.to(canvas), fit(style.shape[2], style.shape[3], long_edge)).clamp(0, 1)[0]
+            for style in sources.styles
+        ]
+        edge = max(1, round(self.edge * max(height, width)))
+        chances = torch.tensor(sources.blend, dtype=torch.float64, device=sources.generator.device)
+        for sample in canvas:
+            for top in range(0, height, edge):
+                for left in range(0, width, edge):
+                    drawn = torch.multinomial(chances, 1, generator=sources.generator)
+                    square = sample[:, top : top + edge, left : left + edge]
+                    _fill_from(square, paintings[int(drawn)], sources.generator)
+        return canvas
+
+
+def _fill_from(square: Tensor, painting: Tensor, generator: torch.Generator) -> None:
+    """Copies a part of the painting drawn at random, repeated where the painting is smaller."""
+    places = []
+    for axis in (1, 2):
+        most = max(1, painting.shape[axis] - square.shape[axis] + 1)
+        first = torch.randint(most, (1,), generator=generator, device=generator.device)
+        places.append((int(first) + torch.arange(square.shape[axis])) % painting.shape[axis])
+    rows, columns = (place.to(painting.device) for place in places)
+    square.copy_(painting[:, rows[:, None], columns])
 
 
 @initializations.register("picture")

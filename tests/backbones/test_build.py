@@ -170,5 +170,6 @@ def test_a_config_is_made_again_from_its_mapping():
         "rescale": True,
         "padding": "reflect",
         "preprocessing": "native",
+        "wrap": "none",
     }
     assert BackboneConfig(**mapping) == config

@@ -13,11 +13,15 @@ def test_a_worked_example():
     # A 7x7 convolution of stride 2, then a 3x3 pool of stride 2: 7 pixels, and 2 * 2 more.
     windows = [Window(size=7, stride=2, padding=3), Window(size=3, stride=2, padding=0)]
     # Three positions for the pool take five pixels of a stride-2 window padded by three.
-    assert layer_shape(64, windows) == LayerShape(channels=64, stride=4, receptive_field=11, smallest_input=5)
+    assert layer_shape(64, windows) == LayerShape(
+        channels=64, stride=4, receptive_field=11, smallest_input=5, padding=3
+    )
 
 
 def test_no_windows_leave_the_picture_as_it_is():
-    assert layer_shape(3, []) == LayerShape(channels=3, stride=1, receptive_field=1, smallest_input=1)
+    assert layer_shape(3, []) == LayerShape(
+        channels=3, stride=1, receptive_field=1, smallest_input=1, padding=0
+    )
 
 
 def test_a_picture_is_never_smaller_than_one_step():
@@ -68,15 +72,16 @@ def test_the_smallest_input_is_the_first_from_which_torch_makes_enough(
     assert smallest == 1 or positions(smallest - 1) < needed
 
 
-def reach(backbone, layer):
-    """How many columns of a wide picture one central position of ``layer`` depends on."""
+def seen(backbone, layer):
+    """The first and the last column of a wide picture that one central position of ``layer`` depends on."""
     shape = backbone.shapes[layer]
     width = 2 * shape.receptive_field + 4 * shape.stride
     image = torch.ones(1, 3, max(32, shape.smallest_input), width, requires_grad=True)
     features = backbone(image, [layer])[layer]
-    (gradient,) = torch.autograd.grad(features[..., features.shape[-1] // 2].sum(), image)
+    position = features.shape[-1] // 2
+    (gradient,) = torch.autograd.grad(features[..., position].sum(), image)
     columns = gradient.abs().sum((0, 1, 2)).nonzero()
-    return int(columns.max() - columns.min()) + 1
+    return position, int(columns.min()), int(columns.max())
 
 
 @pytest.mark.parametrize(
@@ -95,4 +100,12 @@ def test_the_receptive_field_is_what_a_position_depends_on(name, layers):
     for parameter in backbone.parameters():
         parameter.fill_(1 / parameter[0].numel() if parameter.ndim == 4 else 1)
     for layer in layers:
-        assert reach(backbone, layer) == backbone.shapes[layer].receptive_field, layer
+        shape = backbone.shapes[layer]
+        position, first, last = seen(backbone, layer)
+        assert last - first + 1 == shape.receptive_field, layer
+        assert first == position * shape.stride + shape.seen_from(), layer
+
+
+def test_positions_of_a_backbone_that_says_nothing_are_centred():
+    assert LayerShape(channels=1, stride=1, receptive_field=5, smallest_input=1).seen_from() == -2
+    assert LayerShape(channels=1, stride=4, receptive_field=4, smallest_input=4).seen_from() == 0

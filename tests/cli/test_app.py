@@ -37,6 +37,7 @@ def test_the_help_lists_every_command_under_its_heading(velatura):
             "networks",
             "optimizers",
             "initializations",
+            "colors",
         ],
         "This machine": ["bench"],
     }

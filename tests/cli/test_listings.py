@@ -6,6 +6,7 @@ import pytest
 
 from velatura.backbones import backbones
 from velatura.cli.tables import show_table
+from velatura.colors import colors
 from velatura.initializations import initializations
 from velatura.losses import losses
 from velatura.metrics import metrics
@@ -55,6 +56,7 @@ def test_columns_stay_whole_and_the_last_one_is_wrapped(capsys):
         ("metrics", metrics),
         ("optimizers", optimizers),
         ("initializations", initializations),
+        ("colors", colors),
         ("networks", networks),
     ],
 )

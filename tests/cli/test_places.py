@@ -1,4 +1,4 @@
-"""``--mask`` and ``--keep-colors`` of ``velatura stylize`` and ``velatura apply``."""
+"""``--mask`` of ``velatura stylize`` and ``velatura apply``."""
 
 import pytest
 import torch
@@ -42,23 +42,10 @@ def test_stylize_takes_masks_and_says_what_they_leave(velatura, models, photo, p
     assert torch.equal(pixels(tmp_path / "o.png")[..., :20], pixels(photo)[..., :20])
 
 
-def test_colours_can_be_kept(velatura, models, photo, painting, tmp_path):
-    plain, kept, applied = (tmp_path / name for name in ("plain.png", "kept.png", "applied.png"))
-    words = ("stylize", photo, painting, "--preset", "instant", "-q", "-o")
-    assert velatura(*words, plain).status == 0
-    assert velatura(*words, kept, "--keep-colors").status == 0
-    assert not torch.equal(pixels(plain), pixels(kept))
-    words = ("apply", "adain-slim", photo, "--style", painting, "--keep-colors", "-q", "-o")
-    assert velatura(*words, applied).status == 0
-    assert torch.equal(pixels(applied), pixels(kept))
-
-
 @pytest.mark.parametrize(
     ("words", "line"),
     [
         (["--mask", "m.png"], "masks is a setting of a trained network, and the preset 'fast' optimises"),
-        (["--keep-colors"], "colors is a setting of a trained network, and the preset 'fast' optimises"),
-        (["--preset", "instant", "--keep-colors", "--set", "colors=style"], "colors is set twice"),
         (
             ["--preset", "instant", "--mask", "{left}", "--mask", "{left}"],
             "2 were given, and the styles are 1",
@@ -69,11 +56,6 @@ def test_colours_can_be_kept(velatura, models, photo, painting, tmp_path):
 def test_what_is_wrong_is_one_line(refused, models, photo, painting, masks, tmp_path, words, line):
     words = [word.format(left=masks[0]) for word in words]
     assert line in refused("stylize", photo, painting, "-o", tmp_path / "o.png", *words)
-
-
-def test_networks_with_styles_of_their_own_keep_no_colours(refused, models, photo, tmp_path):
-    line = refused("apply", "cin", photo, "-o", tmp_path / "o.png", "--style", "waves", "--keep-colors")
-    assert "cin.safetensors has learnt the colours of its styles" in line
 
 
 def test_a_batch_does_not_write_over_a_mask(refused, models, photo, masks, tmp_path):

@@ -91,8 +91,10 @@ def test_options_reach_the_job(stylize, painting, tmp_path):
         "size": 48,
         "working_size": 512,
         "upsample": False,
+        "smooth": False,
         "strength": 2.0,
         "blend": None,
+        "color": {"name": "style"},
         "seed": 5,
         "device": "cpu",
         "precision": "float32",
@@ -299,3 +301,28 @@ def test_a_run_goes_on_from_its_checkpoint(stylize, stylize_refused, tmp_path):
     assert torch.equal(again, first)
     line = stylize_refused("--resume", checkpoint, "--seed", 1, output=tmp_path / "third.png")
     assert "of a run with another seed" in line
+
+
+def test_tiles_leave_the_picture_as_it_is(stylize, tmp_path):
+    """The preset's layers see 70 pixels around: 200 are the whole, 176 are two tiles."""
+    for name, words in (("whole", ()), ("tiles", ("--tile", 176))):
+        answer = stylize("-q", "--size", 200, *words, output=tmp_path / f"{name}.png", steps=1)
+        assert answer.status == 0, answer.err
+    whole, tiles = (read_picture(tmp_path / f"{name}.png").pixels for name in ("whole", "tiles"))
+    assert whole.shape == tiles.shape == (3, 160, 200)
+    assert (whole - tiles).abs().max() <= 2 / 255
+    assert text_chunk(tmp_path / "tiles.png")["job"]["stylization"]["method"]["tile"] == 176
+
+
+def test_a_run_goes_on_in_other_tiles(stylize, tmp_path):
+    state = tmp_path / "run.safetensors"
+    first = stylize("-q", "--size", 200, "--tile", 176, "--checkpoint", state, steps=1)
+    assert first.status == 0, first.err
+    again = stylize("-q", "--size", 200, "--tile", 192, "--resume", state, output=tmp_path / "b.png", steps=1)
+    assert again.status == 0, again.err
+    assert torch.equal(read_picture(tmp_path / "out.png").pixels, read_picture(tmp_path / "b.png").pixels)
+
+
+def test_a_tile_that_is_all_margin_is_refused(stylize_refused):
+    message = stylize_refused("--tile", 64)
+    assert "a tile of 64 pixels is smaller than what the deepest layer sees; choose at least 176" in message

@@ -7,6 +7,7 @@ from typing import get_type_hints
 import pytest
 from pydantic import TypeAdapter
 
+from velatura.colors import colors
 from velatura.core.config import Setting, to_mapping
 from velatura.core.errors import ConfigError
 from velatura.engine.train.schedules import schedules
@@ -16,7 +17,7 @@ from velatura.metrics import metrics
 from velatura.networks import networks
 from velatura.optimizers import optimizers
 
-REGISTRIES = (losses, optimizers, initializations, metrics, networks, schedules)
+REGISTRIES = (losses, optimizers, initializations, colors, metrics, networks, schedules)
 PARTS = [
     pytest.param(registry, name, id=f"{registry.kind}-{name}") for registry in REGISTRIES for name in registry
 ]

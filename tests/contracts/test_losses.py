@@ -1,11 +1,14 @@
 """What every registered loss promises."""
 
+import itertools
+
 import pytest
 import torch
 from torch.testing import assert_close
 
 from velatura.core.errors import ConfigError
 from velatura.losses import losses
+from velatura.losses.additive import Additive, Part
 
 OF_TARGETS = [name for name in losses if not losses[name].compares_batch]
 OF_BATCHES = [name for name in losses if losses[name].compares_batch]
@@ -188,3 +191,32 @@ def test_what_compares_a_batch_falls_by_descent(name):
     start = loss.forward(features, {})
     start.sum().backward()
     assert (loss.forward(features - 0.1 * features.grad, {}) < start).all()
+
+
+@pytest.mark.parametrize("name", [name for name in losses if issubclass(losses[name], Additive)])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("memory_format", FORMATS)
+def test_the_sums_of_parts_are_those_of_the_whole(name, masked, memory_format):
+    loss = losses[name]()
+    features = _features(2, size=(7, 9)).contiguous(memory_format=memory_format).requires_grad_()
+    wanted, mask = _features(1, size=(7, 9)), None
+    if masked:
+        mask = torch.rand(1, 1, 7, 9, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
+        mask[..., :3, :] = 0  # one part has none of it
+    target = loss.target(wanted, mask)
+    sums = {}
+    for rows, columns in itertools.product((slice(0, 3), slice(3, 7)), (slice(0, 4), slice(4, 9))):
+        beyond = tuple(slice(span.start, span.stop + loss.reads_beyond) for span in (rows, columns))
+        part = Part(
+            own=features[..., rows, columns],
+            beyond=features[..., *beyond],
+            at=(rows, columns),
+            mask=None if mask is None else mask[..., *beyond],
+        )
+        for key, value in loss.sums(part, target).items():
+            sums[key] = sums[key] + value if key in sums else value
+    found, expected = loss.distance(sums, target), loss.forward(features, target, mask)
+    assert_close(found, expected)
+    (ours,) = torch.autograd.grad(found.sum(), features)
+    (theirs,) = torch.autograd.grad(expected.sum(), features)
+    assert_close(ours, theirs)

@@ -155,3 +155,18 @@ def test_a_smaller_step_is_kept_across_sizes_and_files(name):
     restored = optimizers[name]().build(_canvas((12, 9)))
     restored.restore(optimizer.state())
     assert restored.step_size == step_size
+
+
+@pytest.mark.parametrize("name", optimizers)
+@pytest.mark.parametrize("steps", [1, 3, 20])
+def test_says_how_many_canvases_it_remembers(name, steps):
+    """Of a loss whose curvature is there in every step, so that each is worth remembering."""
+    canvas = _canvas()
+    settings = optimizers[name]()
+    optimizer = settings.build(canvas)
+    for _ in range(steps):
+        optimizer.step(_closure(canvas))
+    held = sum(value.numel() for value in optimizer.state().values() if value.numel() >= canvas.numel())
+    assert held / canvas.numel() <= settings.remembered(steps)
+    if steps < 20:
+        assert held / canvas.numel() == settings.remembered(steps)

@@ -126,8 +126,8 @@ def test_every_loss_reaches_the_canvas(name, backbone):
     """A Gram matrix cut off from the graph leaves the canvas as it is: the classic mistake."""
     batch = 2 if losses[name].compares_batch else 1
     of = "nothing" if name == "total_variation" or batch == 2 else "style"
-    of = "content" if name in ("content", "self_similarity") else of
-    layer = "image" if name == "total_variation" else "relu2_1"
+    of = "content" if name in ("content", "self_similarity", "edges", "laplacian") else of
+    layer = "image" if name in ("total_variation", "edges", "laplacian") else "relu2_1"
     objective = Objective(backbone, {name: Term(loss=losses[name](), of=of, layers={layer: 1.0})})
     objective.aim(torch.rand(batch, 3, 32, 24), [torch.rand(1, 3, 16, 16)], [1.0])
     canvas = torch.rand(batch, 3, 32, 24, requires_grad=True)

@@ -10,7 +10,15 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from velatura.core.errors import ImageError
-from velatura.imaging._png import check_png, decode_png16, encode_png16
+from velatura.imaging._png import check_png, decode_png16, write_png
+
+
+def encoded(samples, chunks=(), rows=1000):
+    """The file of samples that come so many rows at a time."""
+    file = io.BytesIO()
+    blocks = (samples[first : first + rows] for first in range(0, len(samples), rows))
+    write_png(file, blocks, samples.shape, bits=8 * samples.dtype.itemsize, chunks=chunks)
+    return file.getvalue()
 
 
 def chunk(kind, body):
@@ -79,14 +87,27 @@ def test_other_kinds_are_left_to_pillow():
 @settings(max_examples=30, deadline=None)
 @given(arrays(np.uint16, st.tuples(st.integers(1, 70), st.integers(1, 6), st.sampled_from([3, 4]))))
 def test_what_is_written_is_a_png_to_pillow_and_the_same_to_us(samples):
-    data = encode_png16(samples, [])
+    data = encoded(samples)
     assert np.array_equal(decode_png16(data), samples)
     with Image.open(io.BytesIO(data)) as image:
         assert np.array_equal(np.asarray(image), samples >> 8)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("rows", [1, 63, 65, 128])
+def test_written_in_strips_it_is_the_same_file(dtype, rows):
+    samples = np.random.default_rng(1).integers(0, 200, (150, 7, 4)).astype(dtype)
+    assert encoded(samples, rows=rows) == encoded(samples)
+
+
+def test_eight_bits_in_strips_are_a_png_to_pillow():
+    samples = np.random.default_rng(2).integers(0, 256, (150, 40, 4)).astype(np.uint8)
+    with Image.open(io.BytesIO(encoded(samples))) as image:
+        assert np.array_equal(np.asarray(image), samples)
+
+
 def test_a_wrong_checksum_of_the_pixels_is_found():
-    data = encode_png16(np.zeros((2, 2, 3), np.uint16), [])
+    data = encoded(np.zeros((2, 2, 3), np.uint16))
     check_png(io.BytesIO(data))
     at = data.index(b"IDAT")
     broken = data[: at + 5] + bytes([data[at + 5] ^ 1]) + data[at + 6 :]
@@ -96,7 +117,7 @@ def test_a_wrong_checksum_of_the_pixels_is_found():
 
 def test_a_flood_of_chunks_is_refused(monkeypatch):
     monkeypatch.setattr("velatura.imaging._png._MAX_CHUNKS", 10)
-    data = encode_png16(np.zeros((2, 2, 3), np.uint16), [(b"teSt", b"")] * 9)
+    data = encoded(np.zeros((2, 2, 3), np.uint16), [(b"teSt", b"")] * 9)
     with pytest.raises(ImageError, match="more than the limit of 10 chunks"):
         check_png(io.BytesIO(data))
 

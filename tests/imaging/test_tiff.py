@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from velatura.imaging._tiff import decode_tiff16, encode_tiff
+from velatura.core.errors import ImageError
+from velatura.imaging._tiff import decode_tiff16, write_tiff
+
+
+def encoded(samples, tags, rows=1000):
+    """The file of samples that come so many rows at a time."""
+    file = io.BytesIO()
+    blocks = (samples[first : first + rows] for first in range(0, len(samples), rows))
+    write_tiff(file, blocks, samples.shape, bits=8 * samples.dtype.itemsize, tags=tags)
+    return file.getvalue()
 
 
 def tiff(order, entries, blocks):
@@ -95,7 +104,7 @@ def test_other_kinds_are_left_to_pillow(entry):
     )
 )
 def test_what_is_written_is_a_tiff_to_pillow(samples):
-    data = encode_tiff(samples, {})
+    data = encoded(samples, {})
     if samples.dtype == np.uint16:
         assert np.array_equal(decode_tiff16(data), samples)
         samples = samples >> 8
@@ -105,7 +114,20 @@ def test_what_is_written_is_a_tiff_to_pillow(samples):
 
 def test_many_strips_and_tags_are_kept():
     samples = np.random.default_rng(0).integers(0, 256, (900, 300, 3)).astype(np.uint8)
-    with Image.open(io.BytesIO(encode_tiff(samples, {315: "Ada", 34665: {37510: b"x"}}))) as image:
+    with Image.open(io.BytesIO(encoded(samples, {315: "Ada", 34665: {37510: b"x"}}))) as image:
         assert len(image.tag_v2[273]) > 1
         assert image.getexif()[315] == "Ada"
         assert np.array_equal(np.asarray(image), samples)
+
+
+@pytest.mark.parametrize("rows", [1, 7, 299, 300])
+def test_written_in_strips_it_is_the_same_file(rows):
+    samples = np.random.default_rng(1).integers(0, 65536, (300, 200, 3)).astype(np.uint16)
+    assert encoded(samples, {315: "Ada"}, rows) == encoded(samples, {315: "Ada"})
+
+
+def test_more_than_tiff_holds_is_refused(monkeypatch):
+    monkeypatch.setattr("velatura.imaging._tiff._LARGEST_FILE", 50_000)
+    samples = np.random.default_rng(1).integers(0, 65536, (300, 200, 3)).astype(np.uint16)
+    with pytest.raises(ImageError, match="larger than the 4 GiB that TIFF holds"):
+        encoded(samples, {})

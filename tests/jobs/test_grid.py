@@ -1,5 +1,6 @@
 import csv
 import json
+from dataclasses import replace
 
 import pytest
 from PIL import Image
@@ -92,7 +93,38 @@ def test_cut_short_what_there_is_is_written(grid, tmp_path):
     assert (tmp_path / "grid" / "grid.png").exists()
     assert len(list((tmp_path / "grid").glob("relu*.png"))) == len(result.results)
     with pytest.raises(Cancelled):
-        run_grid(grid(), cancelled=lambda: True)
+        run_grid(replace(grid(), output=str(tmp_path / "other")), cancelled=lambda: True)
+
+
+@pytest.mark.parametrize("kind", ["content", "deepdream"])
+def test_what_is_finished_is_not_made_again(grid, tmp_path, kind):
+    layers = ("relu1_1", "relu2_1")
+    asked = []
+    first = run_grid(grid(kind, layers), cancelled=lambda: asked.append(None) or len(asked) > 6)
+    whole = sum(not result.interrupted for result in first.results.values())
+    assert whole >= 1
+    rest = run_grid(grid(kind, layers))
+    assert (rest.made, rest.interrupted) == (4 - whole, False)
+    again = run_grid(grid(kind, layers))
+    assert (again.made, list(again.results)) == (0, list(rest.results))
+    before = {path.name: path.read_bytes() for path in (tmp_path / "grid").iterdir()}
+    fresh = run_grid(replace(grid(kind, layers), output=str(tmp_path / "fresh")))
+    assert fresh.made == 4
+    after = {path.name: path.read_bytes() for path in (tmp_path / "fresh").iterdir()}
+    assert {name for name in before if before[name] != after[name]} <= {"losses.json"}  # It has the folder.
+
+
+def test_other_settings_or_pixels_are_made(grid, photo, tmp_path):
+    assert run_grid(grid(layers=("relu1_1",))).made == 2
+    assert run_grid(grid(layers=("relu1_1",), **{"pyramid.steps": [2]})).made == 2
+    assert (
+        run_grid(grid(layers=("relu1_1",), networks={"random": "random"}, **{"pyramid.steps": [2]})).made == 0
+    )
+    Image.open(photo).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(photo)
+    assert run_grid(grid(layers=("relu1_1",), **{"pyramid.steps": [2]})).made == 2
+    broken = tmp_path / "grid" / "relu1_1-random.png"
+    broken.write_bytes(broken.read_bytes()[:200])
+    assert run_grid(grid(layers=("relu1_1",), **{"pyramid.steps": [2]})).made == 1
 
 
 @pytest.mark.parametrize(

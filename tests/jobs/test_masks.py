@@ -123,19 +123,12 @@ def test_masks_that_do_not_fit_the_photograph(models, content, masks, tmp_path):
             stylize_pictures(content, pictures(2), how)
 
 
-@pytest.mark.parametrize("changes", [{"masks": ["a.png"]}, {"colors": "photo"}, {"tile": 128}])
+@pytest.mark.parametrize("changes", [{"masks": ["a.png"]}, {"overlap": 8}])
 def test_an_optimisation_has_no_such_setting(changes):
     (name,) = changes
     message = f"^{name} is a setting of a trained network, and the preset 'fast' optimises the picture"
     with pytest.raises(ConfigError, match=message):
         stylization(changes=changes)
-
-
-@pytest.mark.parametrize("model", ["johnson", "cin"])
-def test_colours_that_a_network_has_learnt_are_not_exchanged(models, content, model):
-    how = stylization(model=model, changes={"colors": "photo"})
-    with pytest.raises(ConfigError, match=rf"{model}.safetensors has learnt the colours of its styles"):
-        stylize_pictures(content, [], how)
 
 
 def test_a_mask_is_read_and_never_written_to(models, photo, masks, tmp_path):

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from velatura.core.errors import OutputError
-from velatura.jobs.plot import plot_history
+from velatura.jobs.plot import plot_curves, plot_history
 
 
 def history(*losses, scale=1, size=(36, 48)):
@@ -47,3 +47,28 @@ def test_odd_histories_are_drawn_too(tmp_path, losses):
 def test_a_plot_that_cannot_be_written_is_one_line():
     with pytest.raises(OutputError, match=r"^cannot write '/proc/losses.png'"):
         plot_history(history(1.0), Path("/proc/losses.png"))
+
+
+def drawn(tmp_path, curves):
+    plot_curves(curves, tmp_path / "curves.svg", what="loss")
+    return (tmp_path / "curves.svg").read_text()
+
+
+def test_peaks_that_would_hide_the_rest_are_cut_and_named(tmp_path):
+    falling = [100.0, 50.0, 10.0]
+    assert "are cut" not in drawn(tmp_path, {"a": {"one": falling, "two": [80.0, 2900.0, 5.0]}})
+    assert "peaks up to 2e+16 are cut" in drawn(tmp_path, {"a": {"one": falling, "two": [80.0, 2e16, 5.0]}})
+    # Where the loss starts is always within the panel.
+    assert "are cut" not in drawn(tmp_path, {"a": {"one": falling, "two": [2e16, 80.0, 5.0]}})
+
+
+def test_lines_are_named_once_where_panels_share_them(tmp_path):
+    lines = {"L-BFGS": [3.0, 1.0], "Adam": [3.0, 2.0]}
+    once = drawn(tmp_path, {"first": lines, "second": lines, "third": {"Adam": [2.0, 1.0]}})
+    assert once.count("<!-- Adam -->") == 1
+    apart = drawn(tmp_path, {"first": {"Adam": [2.0, 1.0]}, "second": {"L-BFGS": [2.0, 1.0]}})
+    assert (apart.count("<!-- Adam -->"), apart.count("<!-- L-BFGS -->")) == (1, 1)
+
+
+def test_a_short_range_has_plain_numbers(tmp_path):
+    assert "<!-- 20 -->" in drawn(tmp_path, {"a": {"one": [40.0, 20.0, 6.0]}})

@@ -133,3 +133,15 @@ def test_every_style_parameter_steers_one_part():
 def test_depths_that_do_not_fit_are_refused(settings, message):
     with pytest.raises(ConfigError, match=message):
         built(**settings)
+
+
+def test_in_half_precision_statistics_stay_exact():
+    # Moments in bfloat16 made covariances with eigenvalues below zero, and pixels that were no numbers.
+    network, content = built(trained=True), picture(0, 96, 128)
+    painting = (picture(1) * torch.tensor([1.0, 0.9, 0.02]).view(1, 3, 1, 1)).clamp(0, 1)
+    expected = network(content, network.encode(painting))
+    with torch.autocast("cpu", torch.bfloat16):
+        style = network.encode(painting)
+        found = network(content, style)
+    assert {value.dtype for value in style.values()} == {torch.float32}
+    assert_close(found.float(), expected, rtol=0, atol=0.1)

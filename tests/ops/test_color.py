@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from velatura.ops.color import chroma_histogram, luma, recolor
+from velatura.ops.color import chroma_histogram, luma
 
 
 def _flat(*color):
@@ -87,45 +87,3 @@ def test_a_black_picture_has_an_empty_histogram():
 def test_what_has_not_three_channels_is_refused(function, shape):
     with pytest.raises(ValueError, match=r"expected pictures of shape \(B, 3, H, W\), not \("):
         function(torch.zeros(shape))
-
-
-def _moments(image):
-    pixels = image[0].flatten(1)
-    return pixels.mean(1)[None], pixels.cov(correction=0)[None]
-
-
-def _image(seed, gain=1.0):
-    generator = torch.Generator().manual_seed(seed)
-    # Channels that depend on each other, none of them almost wholly on the others.
-    mixing = torch.eye(3, dtype=torch.float64) + 0.4 * torch.rand(3, 3, generator=generator).double()
-    noise = torch.randn(3, 12 * 17, generator=generator, dtype=torch.float64)
-    return (gain * mixing @ noise).reshape(1, 3, 12, 17)
-
-
-def test_recolor_of_grey_levels_by_hand():
-    """Each channel on its own, scaled from deviation 1 to 3 around its new mean."""
-    image = torch.tensor([-1.0, 1.0], dtype=torch.float64).expand(1, 3, 1, 2).clone()
-    image[:, 1] *= -1  # The channels are not alike, but a map between spheres is a mere factor.
-    mean, matrix = _moments(image)
-    found = recolor(image, mean + 5, 9 * matrix, epsilon=1e-12)
-    assert_close(found, 3 * image + 5, rtol=1e-5, atol=1e-5)
-
-
-@given(seed=st.integers(0, 10**6))
-def test_recolor_gives_the_moments_asked_for(seed):
-    mean, matrix = _moments(_image(seed + 1, gain=2.0))
-    found = recolor(_image(seed), mean, matrix, epsilon=1e-10)
-    assert_close(_moments(found), (mean, matrix), rtol=1e-5, atol=1e-5)
-
-
-def test_recolor_to_its_own_colours_changes_nothing():
-    image = _image(3)
-    assert_close(recolor(image, *_moments(image)), image, rtol=1e-4, atol=1e-4)
-
-
-def test_recolor_does_not_blow_up_what_does_not_vary():
-    """A grey photograph stays on one line of colours; its rounding is not turned into hues."""
-    grey = torch.rand(1, 1, 20, 20, generator=torch.Generator().manual_seed(0)).expand(1, 3, 20, 20)
-    noise = 1e-4 * torch.randn(1, 3, 20, 20, generator=torch.Generator().manual_seed(1))
-    found = recolor(grey + noise, torch.full((1, 3), 0.5), 0.05 * torch.eye(3)[None])
-    assert (found - found.mean(dim=1, keepdim=True)).std() < 0.02

@@ -5,8 +5,8 @@ import torch
 from torch.testing import assert_close
 
 from velatura.losses.wasserstein import Wasserstein
-from velatura.ops.color import recolor
 from velatura.ops.precision import in_float64
+from velatura.ops.recoloring import match_moments
 
 
 class OnMps(torch.Tensor):
@@ -39,7 +39,7 @@ def test_a_real_apple_card_finds_what_the_processor_finds():
         moved = features.to(device).requires_grad_()
         distance = loss.forward(moved, loss.target(features.flip(1).sqrt().to(device)))
         distance.sum().backward()
-        recolored = recolor(image.to(device), torch.zeros(1, 3), torch.eye(3)[None])
+        recolored = match_moments(image.to(device), torch.zeros(1, 3), torch.eye(3)[None])
         assert distance.device.type == moved.grad.device.type == recolored.device.type == device
         found[device] = [value.cpu() for value in (distance.detach(), moved.grad, recolored)]
     assert_close(found["mps"], found["cpu"], rtol=1e-3, atol=1e-5)

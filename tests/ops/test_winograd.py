@@ -97,14 +97,15 @@ def test_borders_at_the_first_and_the_last_strip(size, border):
     assert_close(out, direct(features, weight, border=border), rtol=0, atol=1e-10)
 
 
-def test_rectified_and_where_active():
-    features, weight, bias = random(1, 3, 10, 11), random(2, 3, 3, 3, seed=1), random(2, seed=2)
-    active = random(1, 3, 10, 11, seed=3)
+@pytest.mark.parametrize("size", [(10, 11), (8, 12)])
+def test_rectified_and_where_active(size):
+    features, weight, bias = random(1, 3, *size), random(2, 3, 3, 3, seed=1), random(2, seed=2)
+    active = random(1, 2, *size, seed=3)
     kernel = winograd_kernel(weight)
     rectified = winograd_convolution(features, kernel, bias=bias, rectify=True)
     assert_close(rectified, direct(features, weight, bias=bias).relu(), rtol=0, atol=1e-10)
     masked = winograd_convolution(features, kernel, active=active)
-    assert_close(masked, direct(features * (active > 0), weight), rtol=0, atol=1e-10)
+    assert_close(masked, direct(features, weight) * (active > 0), rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])

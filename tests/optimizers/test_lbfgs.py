@@ -14,6 +14,18 @@ def _canvas(size=(6, 5), memory_format=torch.contiguous_format):
     return pixels.contiguous(memory_format=memory_format).requires_grad_()
 
 
+def _pairs(state):
+    """The steps and the changes of a state, oldest first."""
+    count = len(state["curvatures"])
+    assert {key for key in state if "." in key} == {
+        f"{name}.{number}" for name in ("step", "change") for number in range(count)
+    }
+    steps, changes = (
+        torch.stack([state[f"{name}.{number}"] for number in range(count)]) for name in ("step", "change")
+    )
+    return steps, changes
+
+
 class Valley:
     """A mean over positions, curved in each channel differently, with a quartic part."""
 
@@ -93,10 +105,11 @@ def test_the_history_follows_the_canvas_to_another_size():
     larger = _canvas((32, 32))
     optimizer.rescale(larger)
     after = optimizer.state()
-    assert after["steps"].shape == (len(after["curvatures"]), 1, 3, 32, 32)
-    curvature = (after["steps"] * after["changes"]).flatten(1).sum(1)
+    steps, changes = _pairs(after)
+    assert steps.shape == (len(after["curvatures"]), 1, 3, 32, 32)
+    curvature = (steps * changes).flatten(1).sum(1)
     assert_close(after["curvatures"], curvature)
-    assert_close(after["gamma"], curvature[-1] / after["changes"][-1].square().sum())
+    assert_close(after["gamma"], curvature[-1] / changes[-1].square().sum())
     assert_close(after["curvatures"], before["curvatures"], rtol=0.1, atol=0)
     # Four times the pixels, a quarter of the gradient in each: four times the step along it.
     assert_close(after["gamma"], 4 * before["gamma"], rtol=0.1, atol=0)
@@ -127,7 +140,7 @@ def test_pairs_without_positive_curvature_are_dropped():
     state = optimizer.state()
     kept = len(state["curvatures"])
     assert kept >= 3
-    state["changes"][1] *= -1
+    state["change.1"] *= -1
     optimizer.restore(state)
     optimizer.rescale(_canvas((8, 8)))
     rescaled = optimizer.state()
@@ -162,4 +175,45 @@ def test_history_is_limited():
     optimizer, valley = LBFGS(history=3).build(canvas), Valley(canvas)
     for _ in range(10):
         optimizer.step(valley)
-    assert optimizer.state()["steps"].shape == (3, 1, 3, 6, 5)
+    assert _pairs(optimizer.state())[0].shape == (3, 1, 3, 6, 5)
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_steps_kept_in_half_the_memory_lead_as_far(memory_format):
+    losses = {}
+    for stored in ("float32", "bfloat16"):
+        canvas = _canvas(memory_format=memory_format).detach().float().requires_grad_()
+        optimizer = LBFGS(stored=stored).build(canvas)
+        closure = _in_float32(canvas)
+        losses[stored] = [optimizer.step(closure) for _ in range(12)]
+        assert {pairs.dtype for pairs in _pairs(optimizer.state())} == {getattr(torch, stored)}
+    assert losses["bfloat16"][:2] == losses["float32"][:2]
+    assert losses["bfloat16"] != losses["float32"]
+    assert losses["bfloat16"][-1] < 1e-3 * losses["bfloat16"][0]
+
+
+def test_steps_kept_in_half_the_memory_follow_a_change_of_size_and_are_restored():
+    canvas = _canvas().detach().float().requires_grad_()
+    optimizer = LBFGS(stored="bfloat16").build(canvas)
+    for _ in range(5):
+        optimizer.step(_in_float32(canvas))
+    larger = _canvas((12, 10)).detach().float().requires_grad_()
+    optimizer.rescale(larger)
+    steps, changes = _pairs(optimizer.state())
+    assert steps.shape[-2:] == (12, 10)
+    curvature = (steps.float() * changes.float()).flatten(1).sum(1)
+    assert_close(optimizer.state()["curvatures"], curvature)
+    optimizer.step(_in_float32(larger))
+    state, before = optimizer.state(), larger.detach().clone()
+    optimizer.step(_in_float32(larger))
+    again = before.requires_grad_()
+    resumed = LBFGS(stored="bfloat16").build(again)
+    resumed.restore(state)
+    resumed.step(_in_float32(again))
+    assert_close(again.detach(), larger.detach(), rtol=0, atol=0)
+
+
+def _in_float32(canvas):
+    valley = Valley(canvas)
+    valley.scale = valley.scale.float()
+    return valley

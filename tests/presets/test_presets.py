@@ -37,8 +37,11 @@ def test_the_presets_are_these():
     assert preset_names("method") == methods
     assert preset_names("training") == trainings
     assert preset_names("network") == ("instant",)
+    textures = ("gatys2015-texture", "texture")
     assert preset_names("dream") == ("mordvintsev2015",)
-    assert preset_names() == tuple(sorted((*methods, *trainings, "instant", "mordvintsev2015")))
+    assert preset_names("texture") == textures
+    others = (*textures, "instant", "mordvintsev2015")
+    assert preset_names() == tuple(sorted((*methods, *trainings, *others)))
 
 
 @pytest.mark.parametrize("name", preset_names("method"))
@@ -49,6 +52,27 @@ def test_every_method_builds(name):
     size = SIZES.get(name, 512)
     assert preset.size == size
     assert next(preset.rows())[:2] == ("size", size)
+
+
+@pytest.mark.parametrize(("name", "size"), [("texture", 512), ("gatys2015-texture", 256)])
+def test_every_texture_builds_without_a_photograph(name, size):
+    preset = load_preset(name)
+    method = build(Optimization, preset.texture)
+    assert {term.of for term in method.terms.values()} <= {"style", "nothing"}
+    assert preset.size == size
+
+
+def test_the_texture_of_the_paper_has_its_layers_and_its_numbers():
+    method = build(Optimization, load_preset("gatys2015-texture").texture)
+    (style,) = method.terms.values()
+    assert dict(style.layers) == dict.fromkeys(("relu1_1", "pool1", "pool2", "pool3", "pool4"), 1e9)
+    assert (method.backbone.name, method.backbone.pooling) == ("vgg19", "average")
+    assert (method.optimizer.name, method.optimizer.history) == ("lbfgs", 20)
+    assert (method.pyramid.smallest, method.pyramid.steps) == (0, (2000,))
+    with pytest.raises(
+        ConfigError, match="makes a texture, without a photograph: use it with 'velatura texture"
+    ):
+        stylization("gatys2015-texture")
 
 
 @pytest.mark.parametrize("name", preset_names("training"))

@@ -13,6 +13,8 @@ from torch.nn import functional
 
 from velatura.core.errors import ConfigError, WeightsError, unknown_name
 from velatura.core.registry import Registry
+from velatura.ops.pooling import average_pool
+from velatura.ops.wrap import Wrap, goes_round, wrapped
 from velatura.weights import Weights
 
 __all__ = [
@@ -123,6 +125,8 @@ class Pool(nn.Module):
         self.kind, self.size, self.stride, self.padding = kind, size, stride, padding
         self.ceil_mode = ceil_mode
         self.gain = _POOLING_GAIN[kind] if rescale else 1.0
+        self.wrap: Wrap = "none"
+        """Along which axes it sees the opposite edge beyond an edge."""
 
     def extra_repr(self) -> str:
         """Its settings."""
@@ -130,20 +134,27 @@ class Pool(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """``(B, C, H, W)`` to ``(B, C, H / stride, W / stride)``."""
+        # A window of a step's size hangs over no edge of a map that is a multiple of it.
+        rows, columns = (self.padding if round_it else 0 for round_it in goes_round(self.wrap))
+        if rows or columns:
+            features = wrapped(features, rows, columns)
+        padding = (self.padding - rows, self.padding - columns)
         if self.kind == "max":
             pooled = functional.max_pool2d(
-                features, self.size, self.stride, self.padding, ceil_mode=self.ceil_mode
+                features, self.size, self.stride, padding, ceil_mode=self.ceil_mode
             )
         elif self.kind == "average":
-            pooled = self._mean(features)
+            pooled = self._mean(features, padding)
         else:
             # The offset keeps the gradient finite where a window is all zeros.
-            pooled = self._mean(features.square()).add(1e-8).sqrt()
+            pooled = self._mean(features.square(), padding).add(1e-8).sqrt()
         return pooled if self.gain == 1 else pooled * self.gain
 
-    def _mean(self, features: Tensor) -> Tensor:
+    def _mean(self, features: Tensor, padding: tuple[int, int]) -> Tensor:
+        if (self.size, self.stride, self.padding, self.ceil_mode) == (2, 2, 0, False):
+            return average_pool(features)
         return functional.avg_pool2d(
-            features, self.size, self.stride, self.padding, self.ceil_mode, count_include_pad=False
+            features, self.size, self.stride, padding, self.ceil_mode, count_include_pad=False
         )
 
 
@@ -157,12 +168,19 @@ class LayerShape:
         receptive_field: Edge, in pixels, of the square that one position sees.
         smallest_input: Shortest edge, in pixels, that a picture must have: no map on the way is
             smaller than its layer takes, and the picture no smaller than one ``stride``.
+        padding: How many pixels of the first position's square lie before the picture: that of position
+            ``k`` begins at pixel ``k * stride - padding``. None: not known.
     """
 
     channels: int
     stride: int
     receptive_field: int
     smallest_input: int
+    padding: int | None = None
+
+    def seen_from(self) -> int:
+        """The first pixel that position 0 sees; centred in its stride where the padding is not known."""
+        return (self.stride - self.receptive_field) // 2 if self.padding is None else -self.padding
 
 
 class Backbone(nn.Module, ABC):
@@ -181,6 +199,8 @@ class Backbone(nn.Module, ABC):
     missing: Collection[str] = ()
     weights_sha256: str | None = None
     """Hash of the weights file; None for random weights."""
+    wrap: Wrap = "none"
+    """Along which axes a picture goes on at its opposite edge; see :meth:`wrap_around`."""
 
     def __init__(self, *, preprocessing: Preprocessing, source: str) -> None:
         super().__init__()
@@ -208,6 +228,30 @@ class Backbone(nn.Module, ABC):
                 )
             raise unknown_name("layer", layer, self.shapes)
         return tuple(layer for layer in self.shapes if layer in wanted)
+
+    def wrap_around(self, wrap: Wrap) -> None:
+        """Lets pictures go on at the opposite edge: every window then sees that beyond an edge.
+
+        Features of a rolled picture are then rolled features, for pictures whose edges along these axes are
+        multiples of the deepest layer's stride, rolled by multiples of it.
+
+        Args:
+            wrap: Along which axes.
+
+        Raises:
+            ConfigError: The architecture cannot.
+        """
+        if wrap != "none":
+            raise ConfigError(
+                f"{type(self).__name__} cannot go round the edges of a picture (wrap {wrap!r}); choose a VGG "
+                "or a ResNet"
+            )
+
+    def wrap_multiples(self, layers: Iterable[str]) -> tuple[int, int]:
+        """What height and width must be multiples of, for these layers to go round."""
+        stride = max([1, *[self.shapes[layer].stride for layer in self.check_layers(layers)]])
+        rows, columns = goes_round(self.wrap)
+        return stride if rows else 1, stride if columns else 1
 
     def smallest_input(self, layers: Iterable[str]) -> int:
         """Shortest edge in pixels that a picture needs for every one of ``layers``."""

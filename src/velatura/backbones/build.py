@@ -10,6 +10,7 @@ from velatura.backbones.base import Backbone, Padding, Pooling, backbones
 from velatura.core.config import Setting
 from velatura.core.errors import ConfigError
 from velatura.core.rng import generator
+from velatura.ops.wrap import Wrap
 from velatura.weights import Weights, load_weights, resolve
 
 __all__ = ["BackboneConfig", "build_backbone"]
@@ -40,6 +41,12 @@ class BackboneConfig:
         Literal["native", "zeros", "reflect", "replicate"],
         Setting("What convolutions see beyond the edge; native: what the weights were trained with"),
     ] = "native"
+    wrap: Annotated[
+        Wrap,
+        Setting(
+            "Axes along which a picture goes on at its opposite edge, whatever the padding: none, x, y, both"
+        ),
+    ] = "none"
     preprocessing: Annotated[
         Literal["native", "torchvision", "caffe"],
         Setting("Input that the weights were trained on, for a file that does not say; native: it says"),
@@ -85,6 +92,8 @@ def build_backbone(
         rescale=config.rescale,
         generator=generator(seed, "backbone weights"),
     )
+    if config.wrap != "none":
+        backbone.wrap_around(config.wrap)
     backbone.weights_sha256 = None if weights is None else weights.sha256
     return backbone
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from velatura.backbones.base import Padding
 from velatura.ops.convolution import FrozenKernel, frozen_convolution
+from velatura.ops.wrap import Wrap, goes_round, wrapped
 
 __all__ = ["Convolution"]
 
@@ -34,10 +35,20 @@ class Convolution(nn.Conv2d):
     ) -> None:
         super().__init__(channels_in, channels_out, 3, padding=1, padding_mode=padding_mode, bias=bias)
         self._border = padding_mode
+        self.wrap: Wrap = "none"
+        """Along which axes it sees the opposite edge beyond an edge."""
         self._prepared: tuple[FrozenKernel, int] | None = None
 
     def forward(self, input: Tensor, *, rectify: bool = False) -> Tensor:  # noqa: A002 - torch's name
         """``(B, C_in, H, W)`` to ``(B, C_out, H, W)``; with ``rectify``, what is below 0 is 0."""
+        if self.wrap == "none":
+            return self._convolved(input, rectify=rectify)
+        rows, columns = map(int, goes_round(self.wrap))
+        # The border that the convolution itself adds lies outside of what is kept.
+        out = self._convolved(wrapped(input, rows, columns), rectify=rectify)
+        return _without_border(out, rows, columns)
+
+    def _convolved(self, input: Tensor, *, rectify: bool) -> Tensor:  # noqa: A002
         if self._is_frozen() and _suits(input):
             return frozen_convolution(input, self._kernel(), border=self._border, rectify=rectify)
         out = super().forward(input)
@@ -59,6 +70,13 @@ class Convolution(nn.Conv2d):
         return _address(kernel.weight) == _address(self.weight) and _address(kernel.bias) == _address(
             self.bias
         )
+
+
+def _without_border(maps: Tensor, rows: int, columns: int) -> Tensor:
+    height, width = maps.shape[2] - 2 * rows, maps.shape[3] - 2 * columns
+    is_last = maps.is_contiguous(memory_format=torch.channels_last)
+    kept = maps.narrow(2, rows, height).narrow(3, columns, width)
+    return kept.contiguous(memory_format=torch.channels_last if is_last else torch.contiguous_format)
 
 
 def _suits(features: Tensor) -> bool:

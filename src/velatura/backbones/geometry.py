@@ -58,18 +58,23 @@ def _window(module: nn.Conv2d | Pool) -> Window:
 
 
 def layer_shape(channels: int, windows: Sequence[Window]) -> LayerShape:
-    """Stride, receptive field and smallest input of a layer.
+    """Stride, receptive field, padding and smallest input of a layer.
 
     Args:
         channels: The layer's width.
         windows: Everything between the picture and the layer, from the picture up.
     """
-    stride, field, smallest = 1, 1, 1
+    stride, field, smallest, padding = 1, 1, 1, 0
     for window in windows:
+        padding += window.padding * stride
         field += (window.size - 1) * stride
         stride *= window.stride
     for window in reversed(windows):
         smallest = window.smallest_input(smallest)
     return LayerShape(
-        channels=channels, stride=stride, receptive_field=field, smallest_input=max(smallest, stride)
+        channels=channels,
+        stride=stride,
+        receptive_field=field,
+        smallest_input=max(smallest, stride),
+        padding=padding,
     )

@@ -20,6 +20,7 @@ from torch.nn import functional
 from velatura.backbones.base import Backbone, Maps, Padding, Pool, Pooling, Preprocessing, backbones
 from velatura.backbones.geometry import layer_shape, windows_of
 from velatura.backbones.loading import check_first_key, preprocessing_of, set_weights, source_of
+from velatura.ops.wrap import Wrap, goes_round, wrapped
 from velatura.weights import Weights
 
 __all__ = ["BasicBlock", "Bottleneck", "ResNet", "build_resnet", "resnet_layers"]
@@ -28,10 +29,29 @@ _STEM_WIDTH = 64
 _STAGE_WIDTHS = {"layer1": 64, "layer2": 128, "layer3": 256, "layer4": 512}
 
 
+class _Convolution(nn.Conv2d):
+    """A convolution that may see the opposite edge beyond an edge."""
+
+    wrap: Wrap = "none"
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's name
+        """``(B, C_in, H, W)`` to ``(B, C_out, H / stride, W / stride)``."""
+        margin = self.kernel_size[0] // 2
+        rows, columns = (margin if round_it else 0 for round_it in goes_round(self.wrap))
+        if not (rows or columns):
+            return super().forward(input)
+        around = wrapped(input, rows, columns)
+        other = (margin - rows, margin - columns)
+        if self.padding_mode != "zeros" and any(other):
+            edges = (other[1], other[1], other[0], other[0])
+            around, other = functional.pad(around, edges, mode=self.padding_mode), (0, 0)
+        return functional.conv2d(around, self.weight, self.bias, self.stride, other)
+
+
 def _convolution(
     incoming: int, outgoing: int, size: int, *, stride: int = 1, padding: Padding, folded: bool
 ) -> nn.Conv2d:
-    return nn.Conv2d(
+    return _Convolution(
         incoming,
         outgoing,
         size,
@@ -187,6 +207,13 @@ class ResNet(Backbone):
                 windows += windows_of(built.branch)
             shapes[layer] = layer_shape(channels, windows)
         self.shapes = shapes
+
+    def wrap_around(self, wrap: Wrap) -> None:
+        """As in :class:`Backbone`: by circular convolutions and a circular pool."""
+        self.wrap = wrap
+        for module in self.modules():
+            if isinstance(module, _Convolution | Pool):
+                module.wrap = wrap
 
     def _maps(self, inputs: Tensor, wanted: Collection[str]) -> Maps:  # noqa: ARG002
         features = functional.relu_(self.bn1(self.conv1(inputs)))

@@ -20,6 +20,7 @@ from velatura.backbones.convolution import Convolution
 from velatura.backbones.geometry import layer_shape, windows_of
 from velatura.backbones.loading import check_first_key, preprocessing_of, set_weights, source_of
 from velatura.core.vgg_layout import vgg_layers
+from velatura.ops.wrap import Wrap
 from velatura.weights import Weights
 
 __all__ = ["PUBLISHED_WIDTHS", "SLIM_WIDTHS", "VGG", "build_vgg"]
@@ -75,6 +76,13 @@ class VGG(Backbone):
                 self.features.append(Pool(pooling, size=2, stride=2, rescale=rescale))
             shapes[name] = layer_shape(channels, windows_of(self.features))
         self.shapes = shapes
+
+    def wrap_around(self, wrap: Wrap) -> None:
+        """As in :class:`Backbone`: by circular convolutions."""
+        self.wrap = wrap
+        for module in self.features:
+            if isinstance(module, Convolution | Pool):
+                module.wrap = wrap
 
     def _maps(self, inputs: Tensor, wanted: Collection[str]) -> Maps:
         features, below = inputs, ""

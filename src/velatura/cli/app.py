@@ -27,6 +27,7 @@ __all__ = ["main"]
 _COMMANDS = {
     "stylize": ("velatura.cli.stylize", "Pictures", "Give a photograph the style of a painting."),
     "apply": ("velatura.cli.apply", "Pictures", "Stylise photographs with a trained network."),
+    "texture": ("velatura.cli.texture", "Pictures", "Make a texture of a painting, without a photograph."),
     "evaluate": ("velatura.cli.evaluate", "Pictures", "Judge pictures beside photograph and painting."),
     "reconstruct": ("velatura.cli.reconstruct", "Pictures", "Show what a layer knows of a picture."),
     "sweep": ("velatura.cli.sweep", "Pictures", "Vary settings, and lay the results side by side."),
@@ -44,6 +45,7 @@ _COMMANDS = {
     "networks": ("velatura.cli.parts", "What there is", "List networks of one pass with their settings."),
     "optimizers": ("velatura.cli.parts", "What there is", "List optimisers with their settings."),
     "initializations": ("velatura.cli.parts", "What there is", "List initialisations with their settings."),
+    "colors": ("velatura.cli.parts", "What there is", "List colour modes with their settings."),
     "bench": ("velatura.cli.bench", "This machine", "Measure this machine, as ratios to a plain loop."),
 }
 

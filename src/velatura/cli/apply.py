@@ -10,7 +10,13 @@ import typer
 from velatura.cli.batch import contents_of, output_for, run_batch
 from velatura.cli.help import App
 from velatura.cli.options import given, numbers
-from velatura.cli.stylize import keep_colors_option, mask_option
+from velatura.cli.stylize import (
+    color_changes,
+    color_option,
+    keep_colors_option,
+    mask_option,
+    palette_option,
+)
 from velatura.core.errors import ConfigError
 from velatura.engine.one_pass import OnePass
 from velatura.imaging import WRITABLE
@@ -78,6 +84,8 @@ def apply(
         bool, typer.Option("--list", help="Only list the network's styles.", rich_help_panel=_RESULT)
     ] = False,
     alpha: Annotated[float | None, _option(OnePass, "alpha", "A", panel=_RESULT)] = None,
+    color: Annotated[str | None, color_option(_RESULT)] = None,
+    palette: Annotated[float | None, palette_option(_RESULT)] = None,
     keep_colors: Annotated[bool, keep_colors_option(_RESULT)] = False,
     masks: Annotated[list[str] | None, mask_option(_RESULT)] = None,
     size: Annotated[
@@ -128,7 +136,7 @@ def apply(
         changes=given(
             {
                 "alpha": alpha,
-                "colors": "photo" if keep_colors else None,
+                **color_changes(color, palette, keep_colors=keep_colors),
                 "masks": masks or None,
                 "tile": tile,
                 "overlap": overlap,

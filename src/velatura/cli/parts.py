@@ -13,6 +13,7 @@ import typer
 from velatura.backbones import BackboneConfig, backbones, build_backbone
 from velatura.cli.help import App
 from velatura.cli.tables import show_table
+from velatura.colors import colors
 from velatura.core.config import to_mapping
 from velatura.core.registry import Registry
 from velatura.initializations import initializations
@@ -30,6 +31,7 @@ _REGISTRIES: dict[str, Registry[Any]] = {
     "networks": networks,
     "optimizers": optimizers,
     "initializations": initializations,
+    "colors": colors,
 }
 
 

@@ -72,6 +72,8 @@ class _PlainLines:
 
     def __call__(self, progress: Progress) -> None:
         _messages_only(progress)
+        if progress.step == 0:
+            return
         now = time.monotonic()
         if not self.first_step:
             self.first_step, self.began = progress.step, now

@@ -263,6 +263,9 @@ def _run_many(
         )
     for note in result.notes:
         typer.echo(f"velatura: {note}", err=True)
+    if result.made < len(result.results) and not quiet:
+        there = len(result.results) - result.made
+        typer.echo(f"{there} of {len(rows) * len(columns)} pictures were finished already", err=True)
     if result.interrupted and not quiet:
         cells = len(rows) * len(columns)
         typer.echo(f"interrupted: {len(result.results)} of {cells} pictures, the last not finished", err=True)

@@ -13,16 +13,30 @@ from velatura.cli.batch import contents_of, output_for, run_batch
 from velatura.cli.help import App
 from velatura.cli.options import given, merged, numbers
 from velatura.cli.progress import cancelled_by_interrupt, progress_on_stderr
+from velatura.cli.regions import feather_option, labels_option, protect_option, regions_of, split_masks
 from velatura.core.errors import ConfigError
 from velatura.engine.one_pass import OnePass
+from velatura.engine.optimization import Optimization
 from velatura.jobs.models import Model, load_model
 from velatura.jobs.one_pass import with_styles
+from velatura.jobs.regions import paintings_of
 from velatura.jobs.saving import Saving
 from velatura.jobs.schema import build, help_of, parse_assignment
+from velatura.jobs.stylization import is_one_pass
 from velatura.jobs.stylize import Stylization, StylizeJob, stylization
 from velatura.runners import run
 
-__all__ = ["given", "keep_colors_option", "mask_option", "merged", "numbers", "register"]
+__all__ = [
+    "color_changes",
+    "color_option",
+    "given",
+    "keep_colors_option",
+    "mask_option",
+    "merged",
+    "numbers",
+    "palette_option",
+    "register",
+]
 
 _RESULT, _METHOD, _RUN, _FILES = "The picture", "The method", "The run", "Files"
 
@@ -42,15 +56,48 @@ def _change(metavar: str, help: str, *names: str) -> Any:  # noqa: A002
 
 
 def keep_colors_option(panel: str) -> Any:
-    """``--keep-colors``, of networks for any style."""
-    help_text = "Recolour the paintings to the photo's colours first; for a network that takes any"
+    """``--keep-colors``, a short form of ``--color match-monge``."""
+    help_text = "Recolour the paintings to the photo's colours first: --color match-monge"
     return typer.Option("--keep-colors", help=help_text, rich_help_panel=panel)
+
+
+def color_option(panel: str) -> Any:
+    """``--color``."""
+    help_text = "Whose colours: style, luminance, match-monge, ...; see: velatura colors"
+    return typer.Option("--color", metavar="MODE", help=help_text, rich_help_panel=panel)
+
+
+def palette_option(panel: str) -> Any:
+    """``--palette``."""
+    help_text = "With --color: 0 for the photo's palette, as it is unset, to 1 for the painting's"
+    return typer.Option("--palette", metavar="P", help=help_text, rich_help_panel=panel)
+
+
+def color_changes(color: str | None, palette: float | None, *, keep_colors: bool) -> dict[str, Any]:
+    """What the three options of colour change.
+
+    Raises:
+        ConfigError: A colour mode beside the short form of one.
+    """
+    if keep_colors and color is not None:
+        raise ConfigError(f"--keep-colors is short for --color match-monge; leave it or --color {color} out")
+    return {"color.name": "match-monge" if keep_colors else color, "color.palette": palette}
 
 
 def mask_option(panel: str) -> Any:
     """``--mask``, of trained networks."""
-    help_text = f"{help_of(OnePass, 'masks')}; repeated in the order of the styles; for trained networks"
+    help_text = f"{help_of(OnePass, 'masks')}; repeated in the order of the styles"
     return typer.Option("--mask", metavar="FILE", help=help_text, rich_help_panel=panel)
+
+
+def _region_option(panel: str) -> Any:
+    """``--mask``, with the paintings that go there."""
+    help_text = (
+        "Where a painting goes, white in FILE: sky.png=night.jpg, or sky.png=one.jpg*0.7,other.jpg*0.3; "
+        "sky.png:part.png=... looks at that part of the painting; rest=... is what no mask covers, and "
+        "sky.png=none stays as the photo is; without '=', in the order of the styles"
+    )
+    return typer.Option("--mask", metavar="FILE=STYLE", help=help_text, rich_help_panel=panel)
 
 
 def stylize(
@@ -79,6 +126,10 @@ def stylize(
     size: Annotated[int | None, _how("size", "PIXELS")] = None,
     upsample: Annotated[bool, _how("upsample")] = False,
     strength: Annotated[float | None, _how("strength", "FACTOR")] = None,
+    color: Annotated[str | None, color_option(_RESULT)] = None,
+    palette: Annotated[float | None, palette_option(_RESULT)] = None,
+    keep_colors: Annotated[bool, keep_colors_option(_RESULT)] = False,
+    smooth: Annotated[bool, _how("smooth")] = False,
     blend: Annotated[
         str | None,
         _how("blend", "W,W,...", help="Weight of each painting, such as 0.7,0.3; unset: all the same"),
@@ -95,8 +146,10 @@ def stylize(
         str | None,
         _change("NAME|FILE", "Trained network that does it in one pass; see: velatura apply --help"),
     ] = None,
-    keep_colors: Annotated[bool, keep_colors_option(_METHOD)] = False,
-    masks: Annotated[list[str] | None, mask_option(_METHOD)] = None,
+    masks: Annotated[list[str] | None, _region_option(_RESULT)] = None,
+    labels: Annotated[str | None, labels_option(_RESULT)] = None,
+    protect: Annotated[str | None, protect_option(_RESULT)] = None,
+    feather: Annotated[float | None, feather_option(_RESULT)] = None,
     backbone: Annotated[
         str | None, _change("NAME", "Network whose features are compared; see: velatura backbones")
     ] = None,
@@ -122,6 +175,21 @@ def stylize(
     start: Annotated[
         str | None, _change("FILE", "Picture to start from, the initialisation 'picture'")
     ] = None,
+    refine: Annotated[
+        str | None,
+        _change(
+            "FILE", "Finished picture to go on from, at the last scale alone and gently; --size may be larger"
+        ),
+    ] = None,
+    structure: Annotated[
+        float | None,
+        _change(
+            "FACTOR", "How much the photo's outlines are kept, by a Laplacian; 0 as if unset, 1 well visible"
+        ),
+    ] = None,
+    tv: Annotated[
+        float | None, _change("WEIGHT", "Weight of the total variation, the preset's term 'smoothness'")
+    ] = None,
     settings: Annotated[
         list[str] | None,
         _change(
@@ -142,6 +210,10 @@ def stylize(
         ),
     ] = None,
     threads: Annotated[int | None, _how("threads", "N", panel=_RUN)] = None,
+    tile: Annotated[
+        int | None,
+        typer.Option("--tile", metavar="PIXELS", help=help_of(Optimization, "tile"), rich_help_panel=_RUN),
+    ] = None,
     quality: Annotated[int | None, _saved("quality", "N")] = None,
     bits: Annotated[int | None, _saved("bits", "8|16")] = None,
     icc: Annotated[str | None, _saved("icc", "srgb|keep")] = None,
@@ -166,15 +238,20 @@ def stylize(
         raise ConfigError(
             f"--start needs the initialisation 'picture', not {initialization!r}; leave one out"
         )
+    if start is not None and refine is not None:
+        raise ConfigError("--refine names the picture to start from already; leave --start out")
+    placed, plain = split_masks(masks or ())
+    of_network = is_one_pass(preset, model=model)
     changes = {
-        "colors": "photo" if keep_colors else None,
-        "masks": masks or None,
+        **color_changes(color, palette, keep_colors=keep_colors),
+        "tile": tile,
+        "masks": plain if of_network and plain else None,
         "backbone.name": backbone,
         "backbone.weights": weights,
         "backbone.pooling": pooling,
         "optimizer.name": optimizer,
         "initialization.name": initialization if start is None else "picture",
-        "initialization.path": start,
+        "initialization.path": start if refine is None else refine,
         "pyramid.steps": numbers("steps", steps),
     }
     how = stylization(
@@ -182,6 +259,8 @@ def stylize(
         model=model,
         changes=merged(given(changes), dict(parse_assignment(text) for text in settings or ())),
         upsample=upsample,
+        smooth=smooth,
+        controls={"structure": structure, "tv": tv, "refine": refine is not None},
         **given(
             {
                 "size": size,
@@ -212,7 +291,15 @@ def stylize(
             }
         ),
     )
-    paintings, network = tuple(styles or ()), None
+    regions = regions_of(
+        placed,
+        () if of_network else plain,
+        styles or (),
+        labels=labels,
+        protect=protect,
+        feather=feather,
+    )
+    paintings, network = paintings_of(regions, styles or ()), None
     if isinstance(how.method, OnePass):
         network = load_model(how.method.model)
         how, paintings = with_styles(network, how, paintings)
@@ -222,6 +309,7 @@ def stylize(
         StylizeJob(
             content=str(photo),
             styles=paintings,
+            regions=regions,
             output=str(output_for(photo, Path(output)) if to_folder else output),
             stylization=how,
             saving=saving,

@@ -128,9 +128,10 @@ def analyse(
     from velatura.core.files import check_writable
     from velatura.jobs.schema import build
     from velatura.jobs.survey.analyse import AnalysisJob, run_analysis
+    from velatura.jobs.survey.answers import answers_files
     from velatura.jobs.survey.report import as_json, as_markdown
 
-    files = [str(file) for text in answers for file in _answers_in(text)]
+    files = [str(file) for text in answers for file in answers_files(text)]
     given: dict[str, Any] = {"bootstrap": bootstrap, "seed": seed}
     values = {"answers": tuple(files)} | {name: value for name, value in given.items() if value is not None}
     job = build(AnalysisJob, values)
@@ -145,15 +146,6 @@ def analyse(
     for path in output or ():
         _write(path, kinds[Path(path).suffix.lower()](analysis))
     typer.echo(as_markdown(analysis), nl=False)
-
-
-def _answers_in(text: str) -> list[Path]:
-    if not os.path.isdir(text):  # noqa: PTH112 - Path.is_dir raises where a name is too long
-        return [Path(text)]
-    files = sorted(file for file in Path(text).iterdir() if file.suffix.lower() == ".json")
-    if not files:
-        raise ConfigError(f"folder {text} holds no .json file")
-    return files
 
 
 def _write(path: str, text: str) -> None:

@@ -18,6 +18,7 @@ import dataclasses
 import typing
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any
 
 from velatura.core.registry import Registry
@@ -85,6 +86,11 @@ class Idle:
 
 def annotations_of(config_class: type) -> dict[str, Any]:
     """What each field of a config is annotated with, marks included."""
+    return dict(_annotations(config_class))
+
+
+@cache  # Working them out takes milliseconds, and a sweep asks for them a hundred times a cell.
+def _annotations(config_class: type) -> dict[str, Any]:
     hints = typing.get_type_hints(config_class, include_extras=True)
     return {field.name: hints[field.name] for field in dataclasses.fields(config_class)}
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["available_memory", "keep_freed_memory"]
+__all__ = ["available_memory", "keep_freed_memory", "peak_memory", "resident_memory"]
 
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_MAX = -4
@@ -18,6 +18,7 @@ _MOST = 2**31 - 1
 _UNKNOWN = 4 * 2**30
 _MEMORY = Path("/proc/meminfo")
 _GROUP = Path("/sys/fs/cgroup")
+_RESIDENT = Path("/proc/self/statm")
 
 
 def keep_freed_memory() -> bool:
@@ -62,3 +63,50 @@ def _limits() -> Iterator[int]:
         return
     with contextlib.suppress(OSError, ValueError, AttributeError):
         yield os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+
+
+def resident_memory() -> int:
+    """Bytes of this process that are in memory now, but for what the C library keeps for later.
+
+    What was freed is used again before more is taken from the system. Where the system does not tell what
+    is resident, it is the most that ever was.
+    """
+    try:
+        pages = int(_RESIDENT.read_text(encoding="ascii").split()[1])
+    except (OSError, ValueError, IndexError):
+        return peak_memory()
+    return max(0, pages * os.sysconf("SC_PAGE_SIZE") - _freed_and_kept())
+
+
+def peak_memory() -> int:
+    """Bytes of this process that were in memory at most; 0 where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such module.
+        return 0
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else 1024 * most
+
+
+class _Heap(ctypes.Structure):
+    """What glibc tells of its heap, ``struct mallinfo2``."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_size_t)
+        for name in (
+            *("arena", "ordblks", "smblks", "hblks", "hblkhd"),
+            *("usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"),
+        )
+    )
+
+
+def _freed_and_kept() -> int:
+    """Bytes that were freed and not given back; 0 where the C library does not tell (glibc before 2.33)."""
+    if sys.platform != "linux":
+        return 0
+    try:
+        tell = ctypes.CDLL(None).mallinfo2
+    except (OSError, AttributeError):
+        return 0
+    tell.restype = _Heap
+    return int(tell().fordblks)

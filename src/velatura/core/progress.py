@@ -14,7 +14,7 @@ class Progress:
     """One report of a run.
 
     Args:
-        step: Steps done in the whole run.
+        step: Steps done in the whole run; 0: a message before the first.
         steps: Steps of the whole run.
         scale: Which scale of the pyramid, from 1.
         scales: How many.

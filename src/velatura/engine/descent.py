@@ -49,6 +49,11 @@ class Iterates:
         int, Ge(1), Setting("Over how many steps that change is taken"), Idle("stop_below", (0,))
     ] = 50
 
+    @property
+    def canvases(self) -> int:
+        """How many a descent holds from step to step: the one that moves, the best, and the average."""
+        return 3 if self.result == "average" else 2
+
 
 class Descent:
     """Steps at one scale after another.
@@ -82,9 +87,14 @@ class Descent:
 
     def _begin_at(self, canvas: Tensor) -> None:
         self.canvas = canvas.detach().clone(memory_format=self.precision.memory_format).requires_grad_()
-        self.average = torch.zeros_like(self.canvas, requires_grad=False)
+        # Nothing is kept that nobody asks for: at print size every canvas counts.
+        self.average = (
+            torch.zeros_like(self.canvas, requires_grad=False)
+            if self.iterates.result == "average"
+            else self.canvas.new_zeros(0)
+        )
         self.average_weight = 0.0
-        self.best = self.average.clone()
+        self.best = torch.zeros_like(self.canvas, requires_grad=False)
         self.best_loss = math.inf
         self._reach = _REACH * max(1.0, _magnitude(self.canvas.detach()))
         self._terms: dict[str, float] = {}
@@ -163,7 +173,7 @@ class Descent:
             kept = self.best.clone()
         else:
             kept = self.canvas.detach().clone()
-        return kept.clamp(0, 1)
+        return kept.clamp_(0, 1)
 
     @torch.no_grad()
     def picture_so_far(self) -> Tensor:

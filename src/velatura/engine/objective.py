@@ -16,7 +16,7 @@ from velatura.core.config import PartOf, Setting
 from velatura.core.errors import ConfigError, VelaturaError
 from velatura.losses import Loss, Target, losses
 
-__all__ = ["IMAGE", "Objective", "Term", "Terms"]
+__all__ = ["IMAGE", "Objective", "Term", "Terms", "blended_target", "checked_target", "naming"]
 
 IMAGE = "image"
 """The layer below the first: the canvas itself, for losses on pixels such as total variation."""
@@ -38,6 +38,36 @@ class Term:
         Setting("Layers with the weight of each; `image` is the canvas itself"),
     ] = field(default_factory=dict)
     weight: Annotated[float, Ge(0), Setting("Weight of the whole term; 0 leaves it out")] = 1.0
+    blend: Annotated[
+        tuple[Annotated[float, Ge(0)], ...] | None,
+        Setting("Weight of each painting in this term of the style; unset: as they are blended"),
+    ] = None
+
+    def __post_init__(self) -> None:
+        if self.blend is not None and self.of != "style":
+            raise ConfigError(
+                f"a term of {self.of!r} looks at no painting and has no use for a blend; leave it out"
+            )
+        if self.blend is not None and not sum(self.blend) > 0:
+            raise ConfigError("the weights of a term's blend are all zero; at least one must be above 0")
+
+    def blended(self, blend: Sequence[float]) -> tuple[float, ...]:
+        """The weight of each painting in this term, scaled to sum to 1.
+
+        Args:
+            blend: As they are blended where the term does not say.
+
+        Raises:
+            ConfigError: The term has not as many weights as there are paintings.
+        """
+        if self.blend is None:
+            return tuple(blend)
+        if len(self.blend) != len(blend):
+            raise ConfigError(
+                f"a term's blend has {len(self.blend)} weights for {len(blend)} style pictures; "
+                "give one for each"
+            )
+        return tuple(weight / sum(self.blend) for weight in self.blend)
 
 
 Terms = Mapping[str, Term]
@@ -83,6 +113,8 @@ class Objective:
         read = {layer for term in self.terms.values() for layer in term.layers}
         self.layers = backbone.check_layers(read - {IMAGE})
         self.targets: dict[str, dict[str, Target]] = {}
+        self.masks: dict[str, dict[str, Tensor]] = {}
+        """By term and layer, how much each position counts, ``(1, 1, h, w)``; none: all the same."""
 
     def features(
         self, image: Tensor, *, of: Collection[str] | None = None, also: Collection[str] = ()
@@ -115,7 +147,9 @@ class Objective:
         of_styles = [self._targets(style, of=("style",)) for style in styles]
         blended = {
             name: {
-                layer: _blend(name, term.loss, layer, [targets[name][layer] for targets in of_styles], blend)
+                layer: blended_target(
+                    name, term, layer, [targets[name][layer] for targets in of_styles], term.blended(blend)
+                )
                 for layer in term.layers
             }
             for name, term in self.terms.items()
@@ -141,7 +175,10 @@ class Objective:
             ConfigError: A term cannot take a target from these features.
         """
         return {
-            name: {layer: _target(name, term, layer, features[layer]) for layer in term.layers}
+            name: {
+                layer: _target(name, term, layer, features[layer], self.mask_of(name, layer))
+                for layer in term.layers
+            }
             for name, term in self.terms.items()
             if term.of in of
         }
@@ -158,7 +195,7 @@ class Objective:
         def visit(layer: str, features: Tensor) -> Tensor:
             for name, term in self.terms.items():
                 if layer in term.layers:
-                    with _naming(name, layer):
+                    with naming(name, layer):
                         features, distance = self._in_passing(name, term, layer, features)
                     distances[name].append(term.layers[layer] * distance.mean())
             return features
@@ -178,27 +215,51 @@ class Objective:
 
     def _in_passing(self, name: str, term: Term, layer: str, features: Tensor) -> tuple[Tensor, Tensor]:
         """Features of a layer to go on with, and a term's distance there, ``(B,)``."""
-        return term.loss.in_passing(features, self.targets[name][layer])
+        mask = self.mask_of(name, layer)
+        if mask is None:
+            return term.loss.in_passing(features, self.targets[name][layer])
+        return features, term.loss.forward(features, self.targets[name][layer], mask)
+
+    def mask_of(self, name: str, layer: str) -> Tensor | None:
+        """How much each position of a layer counts in a term; None: all the same."""
+        return self.masks[name].get(layer) if name in self.masks else None
 
 
 @contextlib.contextmanager
-def _naming(term: str, layer: str) -> Iterator[None]:
+def naming(term: str, layer: str) -> Iterator[None]:
+    """Says of which term and layer an error is."""
     try:
         yield
     except ValueError as error:
         raise ConfigError(f"term {term!r} at layer {layer!r}: {error}") from error
 
 
-def _target(name: str, term: Term, layer: str, features: Tensor) -> Target:
-    with _naming(name, layer):
-        target = term.loss.target(features)
-        if term.of == "nothing" and target:
-            raise ConfigError(f"loss {term.loss.name!r} needs a picture: set 'of' to content or style")
-        return target
+def _target(name: str, term: Term, layer: str, features: Tensor, mask: Tensor | None) -> Target:
+    with naming(name, layer):
+        return checked_target(term, term.loss.target(features, mask))
 
 
-def _blend(name: str, loss: Loss, layer: str, targets: Sequence[Target], weights: Sequence[float]) -> Target:
-    with _naming(name, layer):
+def checked_target(term: Term, target: Target) -> Target:
+    """The target itself.
+
+    Raises:
+        ConfigError: There is one, and the term has no picture to take it from.
+    """
+    if term.of == "nothing" and target:
+        raise ConfigError(f"loss {term.loss.name!r} needs a picture: set 'of' to content or style")
+    return target
+
+
+def blended_target(
+    name: str, term: Term, layer: str, targets: Sequence[Target], weights: Sequence[float]
+) -> Target:
+    """One target of several paintings', at one layer.
+
+    Raises:
+        ConfigError: They do not blend.
+    """
+    loss = term.loss
+    with naming(name, layer):
         shapes = [{key: value.shape for key, value in target.items()} for target in targets]
         if any(shape != shapes[0] for shape in shapes):
             raise ConfigError(f"loss {loss.name!r} cannot blend pictures of different sizes")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
 import torch
 from annotated_types import Ge, Interval
@@ -18,13 +18,9 @@ from velatura.engine.precision import Precision, laid_out
 from velatura.engine.regions import Regions, regions
 from velatura.engine.tiles import GRID, largest_whole, margin, stylize_in_tiles
 from velatura.networks import Network, Style, blend_styles
-from velatura.ops.color import recolor
-from velatura.ops.moments import covariance, raw_moments
-from velatura.ops.resize import fit, resize
+from velatura.ops.resize import fit, resize, resize_within
 
-__all__ = ["Colors", "NetworkStylizer", "OnePass"]
-
-Colors = Literal["style", "photo"]
+__all__ = ["MOST_OF_A_STYLE", "NetworkStylizer", "OnePass"]
 
 _ALWAYS_WHOLE = 2**20
 """Pixels of a picture that no memory is too small for: it is not asked."""
@@ -32,7 +28,7 @@ _ALWAYS_WHOLE = 2**20
 _LEAST_INSIDE = 256
 """Pixels of a tile within its margins, where the memory would allow less."""
 
-_MOST_OF_A_STYLE = 1024
+MOST_OF_A_STYLE = 1024
 """Longer edge that a painting is looked at, in pixels at most: its statistics hardly change above."""
 
 
@@ -49,12 +45,6 @@ class OnePass:
         Interval(ge=0, le=1),
         Setting("How much of the style: at 0 the photo, as the network gives it back"),
     ] = 1.0
-    colors: Annotated[
-        Colors,
-        Setting(
-            "Whose colours: style, or photo, to which paintings are recoloured before they are looked at"
-        ),
-    ] = "style"
     masks: Annotated[
         tuple[str, ...],
         Setting(
@@ -81,8 +71,6 @@ class NetworkStylizer:
         network: In evaluation, on the device to compute on.
         precision: What it computes in.
         alpha: How much of the style, from 0 to 1.
-        colors: ``photo``: paintings are given the photograph's mean and covariance of colours (Gatys et al.
-            2017, section 5; Huang and Belongie 2017, section 7.1) before they are encoded.
         tile: Longest edge that is computed at once, in pixels; None: what the free memory allows.
         overlap: How far tiles reach into each other, in pixels; None: as far as the network sees.
     """
@@ -93,12 +81,11 @@ class NetworkStylizer:
         *,
         precision: Precision,
         alpha: float = 1.0,
-        colors: Colors = "style",
         tile: int | None = None,
         overlap: int | None = None,
     ) -> None:
         self.network = laid_out(network, precision.memory_format)
-        self.precision, self.alpha, self.colors = precision, alpha, colors
+        self.precision, self.alpha = precision, alpha
         self.tile, self.overlap = tile, overlap
         self.device = next(network.parameters()).device
 
@@ -118,7 +105,7 @@ class NetworkStylizer:
 
         Args:
             content: The photograph, ``(3, H, W)`` in [0, 1].
-            styles: Paintings, each ``(3, h, w)`` in [0, 1], for a network that takes any; else none.
+            styles: Paintings, each ``(3, h, w)`` in about [0, 1], for a network that takes any; else none.
             blends: Weight of each painting, or of each of the network's own styles, which sum to 1: once, or
                 once for each mask.
             size: Height and width of the result, in pixels.
@@ -157,12 +144,8 @@ class NetworkStylizer:
 
     def _known(self, painting: Tensor, pictures: Tensor) -> Style:
         """What the network knows of a painting, which is as large as the photograph, as far as that helps."""
-        edge = min(max(pictures.shape[2:]), _MOST_OF_A_STYLE)
-        small = resize(painting[None], fit(painting.shape[1], painting.shape[2], edge)).clamp(0, 1)
-        if self.colors == "photo":
-            # Not clamped: mean and covariance would no longer be the photograph's.
-            mean, second = raw_moments(pictures)
-            small = recolor(small, mean, covariance(mean, second))
+        edge = min(max(pictures.shape[2:]), MOST_OF_A_STYLE)
+        small = resize_within(painting[None], fit(painting.shape[1], painting.shape[2], edge))
         return self.network.encode(small.to(self.device).contiguous(memory_format=self._layout))
 
     def _passed(

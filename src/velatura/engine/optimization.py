@@ -8,25 +8,31 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from annotated_types import Interval
+from annotated_types import Ge, Interval
 from torch import Tensor
 
 from velatura.backbones import Backbone, BackboneConfig
-from velatura.core.config import PartOf, Setting
+from velatura.core.config import Idle, PartOf, Setting
 from velatura.core.errors import ConfigError
 from velatura.core.progress import OnProgress, Progress, never, silent
 from velatura.core.rng import generator
 from velatura.engine.checkpoint import read_checkpoint, write_checkpoint
 from velatura.engine.descent import Descent, Iterates
-from velatura.engine.objective import Objective, Term, Terms
+from velatura.engine.detail import detail_of, limited_detail
+from velatura.engine.guides import Guiding
+from velatura.engine.objective import Term, Terms
 from velatura.engine.precision import Precision, laid_out
 from velatura.engine.pyramid import Pyramid, Scale
+from velatura.engine.regional import Placement, RegionalObjective
+from velatura.engine.tiled import TiledObjective, TileStatistics
 from velatura.initializations import Initialization, initializations
-from velatura.ops.resize import fit, resize
+from velatura.ops.resize import fit, resize, resize_within
+from velatura.ops.wrap import resize_wrapped
 from velatura.optimizers import ImageOptimizer, optimizers
 
 __all__ = ["Checkpoints", "Optimization", "OptimizationStylizer", "Outcome"]
 
+_OF_OBJECTIVE = "objective."
 _ROLLED_BACK = "a step led too far: went back to the best picture, with half the step"
 
 
@@ -49,8 +55,36 @@ class Optimization:
         Interval(gt=0, le=16),
         Setting("Longer edge of the painting over that of the canvas: larger strokes above 1"),
     ] = 1.0
+    style_size: Annotated[
+        int | None,
+        Interval(ge=1, le=2**16),
+        Setting("Longer edge that the painting is looked at beside the finished canvas", unit="pixels"),
+    ] = None
+    detail: Annotated[
+        float,
+        Ge(0),
+        Setting("Most energy of the finest detail, over the painting's, but in regions; 0: as it comes"),
+    ] = 0.0
+    guides: Annotated[Guiding, Setting("How masks reach the layers")] = field(default_factory=Guiding)
+    tile: Annotated[
+        int | None,
+        Ge(1),
+        Setting("Longest edge computed at once; unset: all, or less if memory runs out", unit="pixels"),
+    ] = None
+    tile_statistics: Annotated[
+        TileStatistics,
+        Setting(
+            "Statistics that each tile is compared by: exact takes two passes over the picture; last-step "
+            "one, against those of the step before"
+        ),
+        Idle("tile", (None,)),
+    ] = "exact"
 
     def __post_init__(self) -> None:
+        if self.style_size is not None and self.style_scale != 1:
+            raise ConfigError(
+                "style_size and style_scale both say how large the painting is looked at; leave one out"
+            )
         for name, term in self.terms.items():
             if term.of == "transfer":
                 raise ConfigError(
@@ -102,6 +136,7 @@ class OptimizationStylizer:
         strength: Factor on the weight of every term but those of the content. At 0 the content alone
             is optimised, at the last scale: from the photograph itself, nothing changes.
         seed: Seed of the initialisation.
+        placement: Where which paintings go; None: all of them everywhere.
 
     Raises:
         ConfigError: No term has a weight, or there is none for the strength to weigh; or the
@@ -117,11 +152,21 @@ class OptimizationStylizer:
         precision: Precision,
         strength: float = 1.0,
         seed: int = 0,
+        placement: Placement | None = None,
     ) -> None:
         self.method, self.precision, self.seed, self.strength = method, precision, seed, strength
+        self.placement = placement
         self.backbone = laid_out(backbone, precision.memory_format)
-        self.objective = Objective(self.backbone, _strengthen(method.terms, strength))
+        self.objective = self._objective(_strengthen(method.terms, strength))
         self.device = next(backbone.buffers()).device
+
+    def _objective(self, terms: Terms) -> TiledObjective:
+        edge, statistics = self.method.tile, self.method.tile_statistics
+        if self.placement is None:
+            return TiledObjective(self.backbone, terms, edge=edge, statistics=statistics)
+        return RegionalObjective(
+            self.backbone, terms, guiding=self.method.guides, edge=edge, statistics=statistics
+        )
 
     def __call__(
         self,
@@ -139,7 +184,7 @@ class OptimizationStylizer:
 
         Args:
             content: The photograph, ``(3, H, W)`` in [0, 1].
-            styles: Paintings, each ``(3, h, w)`` in [0, 1].
+            styles: Paintings, each ``(3, h, w)`` in about [0, 1].
             blend: Weight of each painting; they sum to 1.
             size: Height and width of the result, in pixels.
             start: The picture that the initialisation ``picture`` starts from, ``(3, h, w)``.
@@ -155,22 +200,45 @@ class OptimizationStylizer:
                 another run.
             VelaturaError: The loss is not finite at the start, or steps lead too far whatever their size.
         """
-        smallest = self.backbone.smallest_input(self.objective.layers)
-        scales = self.method.pyramid.scales(size, smallest_input=smallest)
-        if self.strength == 0:
-            # Smaller scales would only blur what the last one starts from.
-            scales = scales[-1:]
-        run = _Run(self, scales, content, styles, blend, start, checkpoints or Checkpoints())
+        run = _Run(self, self.scales(size), content, styles, blend, start, checkpoints or Checkpoints())
         return run.finish(on_progress, cancelled)
+
+    def scales(self, size: tuple[int, int]) -> list[Scale]:
+        """The scales that a run passes through to a height and width.
+
+        Raises:
+            ConfigError: The picture is too small for the deepest layer.
+        """
+        smallest = self.backbone.smallest_input(self.objective.layers)
+        multiples = self.backbone.wrap_multiples(self.objective.layers)
+        scales = self.method.pyramid.scales(size, smallest_input=smallest, multiples=multiples)
+        # Where the start stays, smaller scales would only blur what the last one starts from.
+        return scales[-1:] if self.strength == 0 else scales
+
+    def resized(self, canvas: Tensor, size: tuple[int, int]) -> Tensor:
+        """A canvas ``(1, 3, H, W)`` at another size, without a seam where the backbone goes round."""
+        wrap = self.backbone.wrap
+        return resize(canvas, size) if wrap == "none" else resize_wrapped(canvas, size, wrap)
 
     def to_device(self, picture: Tensor) -> Tensor:
         """``(3, H, W)`` to ``(1, 3, H, W)``, where and how the backbone wants it."""
         return picture[None].to(self.device).contiguous(memory_format=self.precision.memory_format)
 
-    def aim(self, content: Tensor, styles: Sequence[Tensor], blend: Sequence[float], scale: Scale) -> Tensor:
-        """Takes the targets at one scale; returns the content at that size, ``(1, 3, H, W)``."""
-        small = resize(self.to_device(content), scale.size).clamp(0, 1)
-        long_edge = round(max(scale.size) * self.method.style_scale)
+    def photograph(self, content: Tensor, size: tuple[int, int]) -> Tensor:
+        """The content at a size, ``(1, 3, *size)``."""
+        return resize(self.to_device(content), size).clamp_(0, 1)
+
+    def aim(
+        self,
+        content: Tensor,
+        styles: Sequence[Tensor],
+        blend: Sequence[float],
+        scale: Scale,
+        last: Scale | None = None,
+    ) -> Tensor:
+        """Takes the targets at one scale of those up to the last; returns the content at that size."""
+        small = self.photograph(content, scale.size)
+        long_edge = self.style_edge(scale.size, (last or scale).size)
         paintings = []
         for number, style in enumerate(styles, start=1):
             height, width = fit(style.shape[1], style.shape[2], long_edge)
@@ -181,10 +249,64 @@ class OptimizationStylizer:
                     f"{scale.size[0]}, and the deepest layer needs {needed}x{needed}; crop it to a squarer "
                     "shape, or leave out small scales (pyramid.smallest)"
                 )
-            paintings.append(resize(self.to_device(style), (height, width)).clamp(0, 1))
+            paintings.append(resize_within(self.to_device(style), (height, width)))
         with self.precision.autocast(self.device):
-            self.objective.aim(small, paintings, blend)
+            if isinstance(self.objective, RegionalObjective):
+                assert self.placement is not None
+                self.objective.aim_regions(small, paintings, self.placement)
+            else:
+                self.objective.aim(small, paintings, blend)
         return small
+
+    def style_edge(self, size: tuple[int, int], finished: tuple[int, int]) -> int:
+        """Longer edge of the paintings beside a canvas of ``size`` on the way to ``finished``, in pixels."""
+        if self.method.style_size is None:
+            return round(max(size) * self.method.style_scale)
+        return max(1, round(self.method.style_size * max(size) / max(finished)))
+
+    def begun(
+        self, photograph: Tensor, styles: Sequence[Tensor], blend: Sequence[float], start: Tensor | None
+    ) -> Tensor:
+        """The canvas before the first step, ``(1, 3, H, W)``."""
+
+        def draw(weights: Sequence[float]) -> Tensor:
+            # One seed: regions differ in their paintings, and not in their noise.
+            return self.method.initialization.draw(
+                photograph,
+                styles,
+                generator(self.seed, "initialization"),
+                blend=weights,
+                strength=self.strength,
+                picture=start,
+            )
+
+        if self.placement is None:
+            return draw(blend)
+        return self.placement.sized((photograph.shape[2], photograph.shape[3])).drawn(draw, photograph)
+
+    def held(
+        self, picture: Tensor, content: Tensor, styles: Sequence[Tensor], blend: Sequence[float]
+    ) -> Tensor:
+        """A finished canvas with no more detail than is allowed; in regions, as it is."""
+        if self.method.detail == 0 or self.strength == 0 or self.placement is not None:
+            return picture
+        size = (picture.shape[2], picture.shape[3])
+        painted = detail_of(
+            content,
+            styles,
+            blend,
+            edge=max(size),
+            style_edge=self.style_edge(size, size),
+            strength=self.strength,
+        )
+        return limited_detail(picture, self.method.detail * painted, wrap=self.backbone.wrap)
+
+    def shown(self, picture: Tensor, content: Tensor) -> Tensor:
+        """What is seen of a canvas: the photograph itself where no painting goes."""
+        if self.placement is None:
+            return picture
+        size = (picture.shape[2], picture.shape[3])
+        return self.placement.sized(size).with_photograph(picture, self.photograph(content, size))
 
 
 def _strengthen(terms: Terms, strength: float) -> dict[str, Term]:
@@ -233,7 +355,11 @@ class _Run:
         self._save()
         done = self._is_done()
         picture = self.descent.picture() if done else self.descent.picture_so_far()
-        pixels = resize(picture, self.scales[-1].size).clamp(0, 1)[0].cpu().contiguous()
+        # In place: the picture is a copy already.
+        picture = self.stylizer.resized(picture, self.scales[-1].size).clamp_(0, 1)
+        if done:
+            picture = self.stylizer.held(picture, self.content, self.styles, self.blend)
+        pixels = self.stylizer.shown(picture, self.content)[0].cpu().contiguous()
         return Outcome(pixels=pixels, history=self.history, interrupted=not done)
 
     def _is_done(self) -> bool:
@@ -246,17 +372,17 @@ class _Run:
         return self.descent.has_settled([entry["loss"] for entry in of_this_scale])
 
     def _aim(self) -> Tensor:
-        return self.stylizer.aim(self.content, self.styles, self.blend, self.scales[self.scale])
+        return self.stylizer.aim(
+            self.content, self.styles, self.blend, self.scales[self.scale], self.scales[-1]
+        )
 
     def _begun(self) -> Descent:
         stylizer = self.stylizer
-        canvas = stylizer.method.initialization.draw(
+        canvas = stylizer.begun(
             self._aim(),
             [stylizer.to_device(style) for style in self.styles],
-            generator(stylizer.seed, "initialization"),
-            blend=self.blend,
-            strength=stylizer.strength,
-            picture=None if self.start is None else stylizer.to_device(self.start),
+            self.blend,
+            None if self.start is None else stylizer.to_device(self.start),
         )
         return self._descent_from(canvas)
 
@@ -265,6 +391,10 @@ class _Run:
         self.scale, self.step, self.history = record["scale"], record["step"], record["history"]
         descent = self._descent_from(self._aim())
         descent.restore(tensors)
+        objective = {key: value for key, value in tensors.items() if key.startswith(_OF_OBJECTIVE)}
+        self.stylizer.objective.restore(
+            {key.removeprefix(_OF_OBJECTIVE): value for key, value in objective.items()}
+        )
         return descent
 
     def _descent_from(self, canvas: Tensor) -> Descent:
@@ -280,7 +410,7 @@ class _Run:
     def _climb(self) -> None:
         self.scale, self.step = self.scale + 1, 0
         self._aim()
-        self.descent.move_to(resize(self.descent.picture(), self.scales[self.scale].size))
+        self.descent.move_to(self.stylizer.resized(self.descent.picture(), self.scales[self.scale].size))
 
     def _advance(self, on_progress: OnProgress) -> None:
         terms, taken_back = self.descent.step()
@@ -300,14 +430,24 @@ class _Run:
                 size=scale.size,
                 loss=loss,
                 terms=terms,
-                message=_ROLLED_BACK if taken_back else "",
-                picture=lambda: self.descent.picture()[0].cpu(),
+                message="; ".join([*([_ROLLED_BACK] if taken_back else []), *self._notes()]),
+                picture=lambda: self.stylizer.shown(self.descent.picture(), self.content)[0].cpu(),
             )
         )
+
+    def _notes(self) -> list[str]:
+        """What the objective has to say, once."""
+        notes, self.stylizer.objective.notes = self.stylizer.objective.notes, []
+        return notes
 
     def _save(self) -> None:
         if self.checkpoints.save_to is None:
             return
         where = {"scale": self.scale, "step": self.step, "history": self.history}
-        write_checkpoint(self.checkpoints.save_to, self.descent.state(), where, of=self.fingerprint)
+        of_objective = {
+            f"{_OF_OBJECTIVE}{key}": value for key, value in self.stylizer.objective.state().items()
+        }
+        write_checkpoint(
+            self.checkpoints.save_to, self.descent.state() | of_objective, where, of=self.fingerprint
+        )
         self.saved_at = time.monotonic()

@@ -47,16 +47,25 @@ class Pyramid:
         Setting("Steps at each scale from the smallest up; larger scales repeat the last number"),
         Idle("smallest", (0,), first_counts=True),
     ] = (200, 100, 80, 60, 50)
+    last: Annotated[
+        int | None,
+        Ge(1),
+        Setting("How many of the scales are passed through, the last ones; unset: all"),
+        Idle("smallest", (0,)),
+    ] = None
 
-    def scales(self, size: tuple[int, int], *, smallest_input: int) -> list[Scale]:
+    def scales(
+        self, size: tuple[int, int], *, smallest_input: int, multiples: tuple[int, int] = (1, 1)
+    ) -> list[Scale]:
         """The scales that end at ``size``.
 
         Args:
             size: Height and width of the finished canvas, in pixels.
             smallest_input: Shortest edge that the backbone takes; smaller scales are left out.
+            multiples: What height and width of every scale are multiples of.
 
         Raises:
-            ConfigError: The finished canvas itself is too small for the backbone.
+            ConfigError: The finished canvas itself is too small for the backbone, or is no such multiple.
         """
         height, width = size
         if min(size) < smallest_input:
@@ -64,13 +73,31 @@ class Pyramid:
                 f"a canvas of {width}x{height} pixels is too small: the deepest layer needs "
                 f"{smallest_input}x{smallest_input}; choose a larger size or shallower layers"
             )
+        if any(length % multiple for length, multiple in zip(size, multiples, strict=True)):
+            raise ConfigError(
+                f"a picture that goes round needs a height that is a multiple of {multiples[0]} and a width "
+                f"that is one of {multiples[1]}, not {width}x{height} pixels; choose "
+                f"{_up(width, multiples[1])}x{_up(height, multiples[0])}"
+            )
         sizes = [size]
         edge = float(max(size))
         while self.smallest > 0:
             edge /= self.ratio
-            smaller = fit(height, width, round(edge))
+            smaller = _nearest(fit(height, width, round(edge)), multiples)
             if max(smaller) < self.smallest or min(smaller) < smallest_input or smaller == sizes[0]:
                 break
             sizes.insert(0, smaller)
-        last = len(self.steps) - 1
-        return [Scale(size, self.steps[min(i, last)]) for i, size in enumerate(sizes)]
+        most = len(self.steps) - 1
+        scales = [Scale(size, self.steps[min(i, most)]) for i, size in enumerate(sizes)]
+        return scales if self.last is None else scales[-self.last :]
+
+
+def _up(length: int, multiple: int) -> int:
+    return -(-length // multiple) * multiple
+
+
+def _nearest(size: tuple[int, int], multiples: tuple[int, int]) -> tuple[int, int]:
+    height, width = (
+        max(1, round(length / multiple)) * multiple for length, multiple in zip(size, multiples, strict=True)
+    )
+    return height, width

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["Plane", "full_scale", "quantized", "unit_plane", "unit_planes"]
+__all__ = ["Plane", "Samples", "full_scale", "in_rows", "quantized", "unit_plane", "unit_planes"]
 
 _BLOCK_ROWS = 64
 
 Plane = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
+Samples = NDArray[np.uint8] | NDArray[np.uint16]
 
 
 def full_scale(plane: Plane) -> float:
@@ -47,7 +51,7 @@ def _fill(values: Tensor, plane: Plane) -> None:
         values[..., rows, :] = torch.from_numpy(plane[rows].astype(np.float32) / np.float32(full))
 
 
-def quantized(planes: Tensor, *, bits: int) -> NDArray[np.uint8] | NDArray[np.uint16]:
+def quantized(planes: Tensor, *, bits: int) -> Samples:
     """Samples interleaved as files hold them, each the nearest to its value; halves go up.
 
     Args:
@@ -62,3 +66,18 @@ def quantized(planes: Tensor, *, bits: int) -> NDArray[np.uint8] | NDArray[np.ui
     for index, plane in enumerate(planes.detach().cpu()):
         samples[..., index] = (plane * full).add_(0.5).numpy()
     return samples
+
+
+def in_rows(blocks: Iterable[NDArray[Any]], rows: int) -> Iterator[NDArray[Any]]:
+    """Blocks of ``rows`` rows each, the last of what is left, from blocks of any number of rows."""
+    waiting: list[NDArray[Any]] = []
+    count = 0
+    for block in blocks:
+        waiting.append(block)
+        count += len(block)
+        while count >= rows:
+            joined = np.concatenate(waiting) if len(waiting) > 1 else waiting[0]
+            yield joined[:rows]
+            waiting, count = [joined[rows:]], count - rows
+    if count:
+        yield np.concatenate(waiting)

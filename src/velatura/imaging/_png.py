@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from velatura.core.errors import ImageError
+from velatura.imaging._planes import Samples, in_rows
 
-__all__ = ["check_png", "decode_png16", "encode_png16"]
+__all__ = ["check_png", "decode_png16", "write_png"]
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {2: 3, 4: 2, 6: 4}  # by colour type; grey alone is Pillow's to read
@@ -170,34 +171,44 @@ def _paeth(left: Bytes, above: Bytes, corner: Bytes) -> Bytes:
     return np.asarray(np.where((of_left <= of_above) & (of_left <= of_corner), left, choice))
 
 
-def encode_png16(samples: NDArray[np.uint16], chunks: Sequence[tuple[bytes, bytes]]) -> bytes:
-    """A PNG file of 16 bits a channel.
+def write_png(
+    file: BinaryIO,
+    blocks: Iterable[Samples],
+    shape: tuple[int, int, int],
+    *,
+    bits: int,
+    chunks: Sequence[tuple[bytes, bytes]],
+) -> None:
+    """A PNG file, some rows at a time.
 
     Args:
-        samples: RGB or RGBA, ``(H, W, 3 or 4)``.
+        file: Where it goes.
+        blocks: RGB or RGBA, ``(any, W, 3 or 4)``, from the top down.
+        shape: Height, width and channels of the whole.
+        bits: 8 or 16, of a sample.
         chunks: Type and body of what else the file says, in the order in which it shall stand
             between the header and the pixels.
     """
-    height, width, channels = samples.shape
-    header = struct.pack(">2I5B", width, height, 16, {3: 2, 4: 6}[channels], 0, 0, 0)
-    parts = [(b"IHDR", header), *chunks, *((b"IDAT", part) for part in _packed(samples)), (b"IEND", b"")]
-    return _SIGNATURE + b"".join(
-        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-        for kind, body in parts
-    )
-
-
-def _packed(samples: NDArray[np.uint16]) -> Iterator[bytes]:
-    height, width, channels = samples.shape
+    height, width, channels = shape
+    header = struct.pack(">2I5B", width, height, bits, {3: 2, 4: 6}[channels], 0, 0, 0)
+    file.write(_SIGNATURE)
+    for kind, body in [(b"IHDR", header), *chunks]:
+        _write_chunk(file, kind, body)
     packer = zlib.compressobj(6)
-    above = np.zeros((1, width * channels * 2), np.uint8)
-    for first in range(0, height, _BLOCK_ROWS):
-        block = samples[first : first + _BLOCK_ROWS].astype(">u2")
-        rows = np.concatenate([above, block.reshape(len(block), -1).view(np.uint8)])
-        if part := packer.compress(_filtered(rows, channels * 2).tobytes()):
-            yield part
+    step = channels * bits // 8
+    above = np.zeros((1, width * step), np.uint8)
+    for block in in_rows(blocks, _BLOCK_ROWS):
+        big_endian = block.astype(block.dtype.newbyteorder(">"))
+        rows = np.concatenate([above, big_endian.reshape(len(block), -1).view(np.uint8)])
+        if part := packer.compress(_filtered(rows, step).tobytes()):
+            _write_chunk(file, b"IDAT", part)
         above = rows[-1:]
-    yield packer.flush()
+    _write_chunk(file, b"IDAT", packer.flush())
+    _write_chunk(file, b"IEND", b"")
+
+
+def _write_chunk(file: BinaryIO, kind: bytes, body: bytes) -> None:
+    file.write(struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)))
 
 
 def _filtered(rows: Bytes, step: int) -> Bytes:

@@ -8,18 +8,20 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
+from velatura.core.errors import ImageError
 from velatura.imaging._exif import upright
 from velatura.imaging._pillow import loaded, pixel_limit
+from velatura.imaging._planes import Samples, in_rows
 
-__all__ = ["decode_tiff16", "encode_tiff"]
+__all__ = ["decode_tiff16", "write_tiff"]
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER = 256, 257, 258, 259, 262, 266
 _STRIP_OFFSETS, _ORIENTATION, _CHANNELS, _ROWS_PER_STRIP, _STRIP_COUNTS = 273, 274, 277, 278, 279
@@ -33,6 +35,7 @@ _RGB, _PREMULTIPLIED, _UNASSOCIATED, _HORIZONTAL = 2, 1, 2, 2
 _BYTEWISE = (1, 5, 8, 32946, 32773, 34925, 50000)
 _DEFLATE = 8
 _STRIP_BYTES = 1 << 18
+_LARGEST_FILE = 2**32 - 1
 
 
 @dataclass(frozen=True)
@@ -142,21 +145,28 @@ def _with_alpha(samples: NDArray[np.uint16], extra: int) -> NDArray[np.uint16]:
     return np.concatenate([straight, alpha], axis=2)
 
 
-def encode_tiff(samples: NDArray[np.uint8] | NDArray[np.uint16], tags: Mapping[int, Any]) -> bytes:
-    """A TIFF file of one picture, deflated, with horizontal differences.
+def write_tiff(
+    file: BinaryIO,
+    blocks: Iterable[Samples],
+    shape: tuple[int, int, int],
+    *,
+    bits: int,
+    tags: Mapping[int, Any],
+) -> None:
+    """A TIFF file of one picture, deflated, with horizontal differences, a strip at a time.
 
     Args:
-        samples: RGB or RGBA, ``(H, W, 3 or 4)``.
+        file: At its beginning, and such that it can go back there.
+        blocks: RGB or RGBA, ``(any, W, 3 or 4)``, from the top down.
+        shape: Height, width and channels of the whole.
+        bits: 8 or 16, of a sample.
         tags: What else the file says, by the number of its tag; a nested directory is a mapping.
+
+    Raises:
+        ImageError: The file would be larger than TIFF can be.
     """
-    height, width, channels = samples.shape
-    bits = samples.dtype.itemsize * 8
-    rows = max(1, _STRIP_BYTES // (width * channels * samples.dtype.itemsize))
-    strips = [_strip(samples[first : first + rows]) for first in range(0, height, rows)]
-    sizes = [len(strip) for strip in strips]
-    directory = TiffImagePlugin.ImageFileDirectory_v2()
-    directory.tagtype |= dict.fromkeys((_STRIP_OFFSETS, _STRIP_COUNTS), _LONG)
-    extra = {_EXTRA_SAMPLES: (_UNASSOCIATED,)} if channels == 4 else {}
+    height, width, channels = shape
+    rows = max(1, _STRIP_BYTES // (width * channels * bits // 8))
     content: dict[int, Any] = {
         _WIDTH: width,
         _HEIGHT: height,
@@ -167,24 +177,42 @@ def encode_tiff(samples: NDArray[np.uint8] | NDArray[np.uint16], tags: Mapping[i
         _PREDICTOR: _HORIZONTAL,
         _PLANAR: 1,
         _ROWS_PER_STRIP: rows,
-        # Pillow adds the length of what stands before the strips.
-        _STRIP_OFFSETS: tuple(int(start) for start in np.cumsum([0, *sizes[:-1]])),
-        _STRIP_COUNTS: tuple(sizes),
         _X_RESOLUTION: 72,
         _Y_RESOLUTION: 72,
         _RESOLUTION_UNIT: 2,
-        **extra,
+        **({_EXTRA_SAMPLES: (_UNASSOCIATED,)} if channels == 4 else {}),
         **tags,
     }
-    for tag, value in content.items():
+    # The directory stands in front: how long it is does not depend on how long the strips are.
+    file.write(bytes(len(_head(content, [0] * -(-height // rows)))))
+    sizes = []
+    for strip in in_rows(blocks, rows):
+        packed = _strip(strip)
+        file.write(packed)
+        sizes.append(len(packed))
+        if file.tell() > _LARGEST_FILE:
+            raise ImageError("it would be larger than the 4 GiB that TIFF holds; write a PNG, or fewer bits")
+    file.seek(0)
+    file.write(_head(content, sizes))
+
+
+def _head(content: Mapping[int, Any], sizes: Sequence[int]) -> bytes:
+    """What stands in front of the strips."""
+    directory = TiffImagePlugin.ImageFileDirectory_v2()
+    directory.tagtype |= dict.fromkeys((_STRIP_OFFSETS, _STRIP_COUNTS), _LONG)
+    strips = {
+        # Pillow adds the length of what stands before the strips.
+        _STRIP_OFFSETS: tuple(int(start) for start in np.cumsum([0, *sizes[:-1]])),
+        _STRIP_COUNTS: tuple(sizes),
+    }
+    for tag, value in {**content, **strips}.items():
         directory[tag] = value
     file = io.BytesIO()
     directory.save(file)
-    file.writelines(strips)
     return file.getvalue()
 
 
-def _strip(samples: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
+def _strip(samples: Samples) -> bytes:
     differences = samples.copy()
     differences[:, 1:] -= samples[:, :-1]
     return zlib.compress(differences.astype(differences.dtype.newbyteorder("<")).tobytes(), 6)

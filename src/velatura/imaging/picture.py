@@ -45,6 +45,7 @@ class Picture:
             all the same.
         exif: Who, when and with which camera, as EXIF bytes. Never an orientation, which has
             been applied, nor a place.
+        dpi: Pixels an inch, as the file said, at which it is printed; None where it did not say.
         name: The file's name without folder and suffix, or empty.
         notes: What a user should be told of how it was read, a line each.
 
@@ -56,6 +57,7 @@ class Picture:
     alpha: Tensor | None = field(default=None, kw_only=True)
     icc: bytes | None = field(default=None, kw_only=True, repr=False)
     exif: bytes | None = field(default=None, kw_only=True, repr=False)
+    dpi: float | None = field(default=None, kw_only=True)
     name: str = field(default="", kw_only=True)
     notes: tuple[str, ...] = field(default=(), kw_only=True)
 
@@ -66,6 +68,8 @@ class Picture:
             if self.alpha.shape[1:] != self.pixels.shape[1:]:
                 sizes = f"{tuple(self.alpha.shape[1:])} and {tuple(self.pixels.shape[1:])}"
                 raise ImageError(f"expected alpha and pixels of one size, got {sizes}")
+        if self.dpi is not None and not self.dpi > 0:
+            raise ImageError(f"expected a number of pixels an inch above 0, got {self.dpi}")
 
     def __repr__(self) -> str:
         name = f"{self.name!r}, " if self.name else ""
@@ -175,6 +179,7 @@ def _of_image(image: Image.Image) -> Picture:
         alpha=decoded.opacity(),
         icc=decoded.icc,
         exif=decoded.exif,
+        dpi=decoded.dpi,
         name=name,
         notes=(*decoded.notes, *warned),
     )

@@ -50,7 +50,7 @@ def labelled_sheet(
         draw.text((left + number * pitch + width // 2, line // 2), column, _INK, font, anchor="mm")
     for line_number, row in enumerate(rows):
         top = line + gap + line_number * step
-        draw.text((left - gap, top + height // 2), labels[row], _INK, font, anchor="rm")
+        draw.text((left - gap, top + height // 2), labels[row], _INK, font, anchor="rm", align="right")
         for number, column in enumerate(columns):
             corner = (left + number * pitch, top)
             if (row, column) in cells:

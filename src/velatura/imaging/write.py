@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 
 from velatura.core.errors import ConfigError, ImageError, unknown_name
@@ -19,7 +18,7 @@ from velatura.core.files import atomic_path, check_writable, same_file
 from velatura.imaging import _icc
 from velatura.imaging._encode import FORMATS, Content, Format
 from velatura.imaging._pillow import MALFORMED, collected_warnings, one_line
-from velatura.imaging._planes import quantized
+from velatura.imaging._planes import Samples, quantized
 from velatura.imaging.picture import Picture
 
 __all__ = ["LOSSLESS", "WRITABLE", "check_target", "write_picture"]
@@ -31,6 +30,7 @@ LOSSLESS = tuple(suffix for suffix, format_ in FORMATS.items() if format_.lossle
 """Those of formats that never lose anything, and so have no quality."""
 
 _QUALITY = 95
+_BLOCK_PIXELS = 1 << 20
 
 
 def write_picture(
@@ -75,15 +75,18 @@ def write_picture(
         path, bits=bits, quality=quality, icc=icc, metadata=texts, protect=protect, profile=picture.icc
     )
     notes: list[str] = []
-    try:
-        data = _encoded(
-            picture, _format(path), bits, _QUALITY if quality is None else quality, icc, texts, notes
-        )
-    except (ImageError, MemoryError, *MALFORMED) as error:
-        raise ImageError(f"cannot write {os.fspath(path)!r}: {one_line(error)}") from error
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(data)
-    return tuple(notes)
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        try:
+            format_ = _format(path)
+            content = _content(picture, format_, bits, icc, texts, notes)
+            content = replace(content, quality=_QUALITY if quality is None else quality)
+            with collected_warnings() as warned:
+                format_.write(content, file)
+        except (ImageError, MemoryError, *MALFORMED) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise  # Of the disk, not of the picture.
+            raise ImageError(f"cannot write {os.fspath(path)!r}: {one_line(error)}") from error
+    return (*notes, *warned)
 
 
 def check_target(
@@ -166,15 +169,14 @@ def _check_profile(profile: bytes, bits: int) -> None:
         raise ConfigError(f"icc='keep' cannot use the picture's profile: {error}; {advice}") from error
 
 
-def _encoded(
+def _content(
     picture: Picture,
     format_: Format,
     bits: int,
-    quality: int,
     icc: str,
     metadata: Mapping[str, str],
     notes: list[str],
-) -> bytes:
+) -> Content:
     limit = format_.largest_side
     if limit is not None and max(picture.width, picture.height) > limit:
         size = f"{picture.width}x{picture.height}"
@@ -184,32 +186,35 @@ def _encoded(
         notes.append(f"laid over white: {format_.name} has no alpha")
     profile = picture.icc if icc == "keep" else None
     content = Content(
-        samples=_samples(picture, bits, profile),
+        blocks=lambda: _blocks(picture, bits, profile),
+        shape=(picture.height, picture.width, 3 if picture.alpha is None else 4),
+        bits=bits,
         profile=profile,
         exif=picture.exif,
+        dpi=picture.dpi,
         metadata=metadata,
-        quality=quality,
+        quality=_QUALITY,
     )
     if format_.largest_xmp is not None and len(content.xmp()) > format_.largest_xmp:
         notes.append(
             f"metadata left out: more than the {format_.largest_xmp} bytes that {format_.name} holds"
         )
         content = replace(content, metadata={})
-    with collected_warnings() as warned:
-        data = format_.encode(content)
-    notes.extend(warned)
-    return data
+    return content
 
 
-def _samples(picture: Picture, bits: int, profile: bytes | None) -> NDArray[np.uint8] | NDArray[np.uint16]:
-    """Samples in the colours of the profile, or in sRGB where it is None; alpha last."""
-    pixels = picture.pixels.detach().cpu()
+def _blocks(picture: Picture, bits: int, profile: bytes | None) -> Iterator[Samples]:
+    """Samples in the colours of the profile, or in sRGB where it is None; alpha last; some rows at a time."""
     shaper = None if profile is None else _icc.Shaper.of(profile)
-    if shaper is not None:
-        pixels = shaper.from_srgb(pixels)
-    planes = pixels if picture.alpha is None else torch.cat([pixels, picture.alpha.detach().cpu()])
-    samples = quantized(planes, bits=bits)
-    if profile is not None and shaper is None:
-        colors = Image.fromarray(samples[..., :3].astype(np.uint8, copy=False))
-        samples[..., :3] = np.asarray(_icc.from_srgb(colors, profile))
-    return samples
+    rows = max(1, _BLOCK_PIXELS // picture.width)
+    for first in range(0, picture.height, rows):
+        pixels = picture.pixels[:, first : first + rows].detach().cpu()
+        if shaper is not None:
+            pixels = shaper.from_srgb(pixels)
+        if picture.alpha is not None:
+            pixels = torch.cat([pixels, picture.alpha[:, first : first + rows].detach().cpu()])
+        samples = quantized(pixels, bits=bits)
+        if profile is not None and shaper is None:
+            colors = Image.fromarray(samples[..., :3].astype(np.uint8, copy=False))
+            samples[..., :3] = np.asarray(_icc.from_srgb(colors, profile))
+        yield samples

@@ -21,7 +21,7 @@ from velatura.jobs.record import machine_record
 from velatura.jobs.result import Result
 from velatura.jobs.saving import Saving, Writer
 from velatura.jobs.schema import assign, build
-from velatura.jobs.stylization import too_large_is_said
+from velatura.jobs.stylization import fingerprint, too_large_is_said
 from velatura.ops.resize import fit
 from velatura.ops.threads import computing_threads
 from velatura.presets import load_preset
@@ -125,6 +125,7 @@ def dream_picture(
         outcome = dreamer(pixels, size=size, on_progress=on_progress, cancelled=cancelled)
         record = {
             "dreaming": to_mapping(how),
+            "pictures": {"content": fingerprint(Picture(pixels))},
             "weights": {"source": backbone.source, "sha256": backbone.weights_sha256},
             **machine_record(device, precision),
         }

@@ -23,8 +23,10 @@ from velatura.engine.deepdream import octave_sizes
 from velatura.imaging import Picture, read_picture, write_picture
 from velatura.imaging.sheet import labelled_sheet
 from velatura.jobs.dream import Dreaming, dream_picture
+from velatura.jobs.finished import carried, finished
 from velatura.jobs.plot import plot_curves
 from velatura.jobs.reconstruct import at_layer, optimization_of, reconstruct_picture, with_weights
+from velatura.jobs.record import versions
 from velatura.jobs.result import Result
 from velatura.jobs.stylize import Stylization
 from velatura.ops.resize import fit
@@ -55,12 +57,14 @@ class GridResult:
         results: By layer and network, as far as the grid went.
         files: What was written, the labelled picture first.
         interrupted: Whether it was cancelled; the last of ``results`` is then the best so far.
+        made: How many of them this run made; the rest was finished by an earlier one.
         notes: What the user should know, one line each.
     """
 
     results: Mapping[Cell, Result]
     files: tuple[Path, ...]
     interrupted: bool
+    made: int = 0
     notes: tuple[str, ...] = ()
 
 
@@ -92,7 +96,7 @@ def run_grid(
     watched: Callable[[str], AbstractContextManager[OnProgress]] = lambda _: nullcontext(silent),
     cancelled: Callable[[], bool] = never,
 ) -> GridResult:
-    """Makes every picture, then the sheet, the losses as CSV and JSON, and their plot.
+    """Makes every picture that is not there yet, then the sheet, the losses as CSV and JSON, and their plot.
 
     Args:
         job: What to make.
@@ -111,27 +115,32 @@ def run_grid(
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"{folder} is a file; a grid needs a folder to go to")
     check_writable(folder / "grid.png")
-    _check_networks(job, image)
+    hashes = _check_networks(job, image)
+    made = 0
     results: dict[Cell, Result] = {}
     files: list[Path] = []
     for number, (layer, network) in enumerate(cells := list(_cells(job)), start=1):
-        try:
-            with watched(f"{number}/{len(cells)} {network} {layer}") as on_progress:
-                result = _make(image, _cell(job, layer, network), on_progress, cancelled)
-        except Cancelled:
-            if not results:
-                raise
-            break
+        how, path = _cell(job, layer, network), _file(folder, layer, network)
+        result = finished(path, how, image, weights_sha256=hashes[network], versions=versions())
+        if result is None:
+            try:
+                with watched(f"{number}/{len(cells)} {network} {layer}") as on_progress:
+                    result = _make(image, how, on_progress, cancelled)
+            except Cancelled:
+                if not results:
+                    raise
+                break
+            write_picture(result.picture, path, metadata=carried(result), protect=[job.image])
+            made += 1
         results[layer, network] = result
-        files.append(_file(folder, layer, network))
-        write_picture(
-            result.picture, files[-1], metadata={"velatura": json.dumps(result.record)}, protect=[job.image]
-        )
+        files.append(path)
         if result.interrupted:
             break
     interrupted = len(results) < len(cells) or any(result.interrupted for result in results.values())
     written, notes = _write_summary(job, results, folder)
-    return GridResult(results=results, files=(*written, *files), interrupted=interrupted, notes=notes)
+    return GridResult(
+        results=results, files=(*written, *files), interrupted=interrupted, made=made, notes=notes
+    )
 
 
 def _cells(job: GridJob) -> Iterator[Cell]:
@@ -155,8 +164,8 @@ def _make(
     return reconstruct_picture(image, how, on_progress=on_progress, cancelled=cancelled)
 
 
-def _check_networks(job: GridJob, image: Picture) -> None:
-    """Finds what is wrong with the last picture before the first is made."""
+def _check_networks(job: GridJob, image: Picture) -> dict[str, str | None]:
+    """Finds what is wrong with the last picture before the first is made; gives the hashes of weights."""
     how = job.how
     names = list(dict.fromkeys(name.strip() for layer in job.layers for name in layer.split("+")))
     long_edge = how.size or min(max(image.height, image.width), how.working_size)
@@ -168,8 +177,10 @@ def _check_networks(job: GridJob, image: Picture) -> None:
             at_layer(how, layer)
     config = how.dream.backbone if isinstance(how, Dreaming) else optimization_of(how).backbone
     needed = {"": 0}
-    for weights in job.networks.values():
+    hashes: dict[str, str | None] = {}
+    for network, weights in job.networks.items():
         backbone = build_backbone(replace(config, weights=weights), seed=how.seed)
+        hashes[network] = backbone.weights_sha256
         needed |= {layer: backbone.smallest_input([layer]) for layer in backbone.check_layers(names)}
     greediest = max(needed, key=lambda layer: needed[layer])
     if min(size) < needed[greediest]:
@@ -177,6 +188,7 @@ def _check_networks(job: GridJob, image: Picture) -> None:
             f"a picture of {size[1]}x{size[0]} pixels is too small: layer {greediest!r} needs "
             f"{needed[greediest]}x{needed[greediest]}; choose a larger size or shallower layers"
         )
+    return hashes
 
 
 def _file(folder: Path, layer: str, network: str) -> Path:

@@ -12,7 +12,15 @@ from velatura.imaging import Picture, read_picture
 from velatura.ops.color import luma
 from velatura.ops.resize import resize, same_aspect
 
-__all__ = ["mask_notes", "mask_weights", "read_masks"]
+__all__ = [
+    "check_aspect",
+    "check_mask",
+    "check_not_black",
+    "lightness",
+    "mask_notes",
+    "mask_weights",
+    "read_masks",
+]
 
 _BLACK = (0.0, 0.0, 0.0)
 
@@ -33,19 +41,34 @@ def read_masks(paths: Sequence[str], content: Picture) -> list[Picture]:
     """
     masks = [read_picture(path) for path in paths]
     for path, mask in zip(paths, masks, strict=True):
-        if not same_aspect((mask.height, mask.width), (content.height, content.width)):
-            raise ConfigError(
-                f"mask {path} is {mask.width}x{mask.height} and the photograph "
-                f"{content.width}x{content.height}; give it the same proportions"
-            )
-        if not _lightness(mask).max() > 0:
-            raise ConfigError(f"mask {path} is black everywhere; make it white where its style goes")
+        check_mask(path, mask, content)
     return masks
+
+
+def check_mask(name: str, mask: Picture, content: Picture) -> None:
+    """Raises ``ConfigError`` where a mask has not the photograph's proportions, or is black everywhere."""
+    check_aspect(f"mask {name}", mask, content)
+    check_not_black(name, mask, "where its style goes")
+
+
+def check_aspect(what: str, mask: Picture, content: Picture) -> None:
+    """Raises ``ConfigError`` where a picture that is laid over the photograph has other proportions."""
+    if not same_aspect((mask.height, mask.width), (content.height, content.width)):
+        raise ConfigError(
+            f"{what} is {mask.width}x{mask.height} and the photograph "
+            f"{content.width}x{content.height}; give it the same proportions"
+        )
+
+
+def check_not_black(name: str, mask: Picture, where: str) -> None:
+    """Raises ``ConfigError`` where a mask is black everywhere."""
+    if not lightness(mask).max() > 0:
+        raise ConfigError(f"mask {name} is black everywhere; make it white {where}")
 
 
 def mask_weights(masks: Sequence[Picture], size: tuple[int, int]) -> Tensor:
     """How light each mask is, at a size, ``(N, *size)`` in [0, 1]; what is transparent counts as black."""
-    return torch.cat([resize(_lightness(mask), size).clamp(0, 1)[0] for mask in masks])
+    return torch.cat([resize(lightness(mask), size).clamp(0, 1)[0] for mask in masks])
 
 
 def mask_notes(weights: Tensor) -> Iterator[str]:
@@ -55,5 +78,6 @@ def mask_notes(weights: Tensor) -> Iterator[str]:
         yield f"the masks leave {left:.0%} of the photograph as it is"
 
 
-def _lightness(mask: Picture) -> Tensor:
+def lightness(mask: Picture) -> Tensor:
+    """How light each pixel is, ``(1, 1, H, W)`` in [0, 1]; what is transparent counts as black."""
     return luma(mask.over(_BLACK).pixels[None])

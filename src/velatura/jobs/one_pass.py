@@ -7,17 +7,20 @@ from dataclasses import replace
 from typing import Any, Final
 
 import torch
+from torch import Tensor
 
 from velatura.core.config import to_mapping
 from velatura.core.errors import Cancelled, ConfigError
 from velatura.core.progress import OnProgress
 from velatura.core.rng import generator
-from velatura.engine.one_pass import NetworkStylizer, OnePass
+from velatura.engine.one_pass import MOST_OF_A_STYLE, NetworkStylizer, OnePass
 from velatura.engine.precision import choose_device, choose_network_precision
 from velatura.imaging import Picture
+from velatura.jobs.coloring import Coloring, check_color, color_notes
 from velatura.jobs.masks import mask_notes, mask_weights, read_masks
 from velatura.jobs.models import Model, load_model
 from velatura.jobs.record import machine_record
+from velatura.jobs.regions import PlacedPictures, everywhere_but
 from velatura.jobs.result import Result
 from velatura.jobs.stylization import (
     Stylization,
@@ -73,6 +76,7 @@ def stylize_in_one_pass(
     how: Stylization,
     method: OnePass,
     *,
+    placed: PlacedPictures | None = None,
     model: Model | None,
     on_progress: OnProgress,
     cancelled: Callable[[], bool],
@@ -84,6 +88,7 @@ def stylize_in_one_pass(
         styles: The paintings, for a network that takes any; transparent parts are taken as white.
         how: Settings.
         method: Those of the network.
+        placed: Which of the styles go where; None: as the method's masks say.
         model: The network, where it is loaded already.
         on_progress: Told of every tile.
         cancelled: Asked before every tile.
@@ -96,10 +101,14 @@ def stylize_in_one_pass(
         VelaturaError: Memory runs out.
     """
     model = load_model(method.model) if model is None else model
-    blends = blends_for(model, how, len(styles))
     size = result_size(content, how)
     masks = read_masks(method.masks, content)
     weights = mask_weights(masks, size) if masks else None
+    said: tuple[str, ...] = () if weights is None else tuple(mask_notes(weights))
+    if placed is None:
+        blends = blends_for(model, how, len(styles))
+    else:
+        blends, weights, said = _placed(model, how, placed, content, len(styles), size)
     if cancelled():
         raise Cancelled("interrupted before the network ran")
     with torch.inference_mode(False), computing_threads(how.threads), too_large_is_said(size):
@@ -111,13 +120,21 @@ def stylize_in_one_pass(
             model.network.to(device),
             precision=precision,
             alpha=method.alpha * how.strength,
-            colors=method.colors,
             tile=method.tile,
             overlap=method.overlap,
         )
-        outcome = stylizer(
+        coloring = Coloring(
+            how.color,
             content.pixels,
             [style.over().pixels for style in styles],
+            # Where masks place them, each counts once.
+            blend=[sum(each) / len(blends) for each in zip(*blends, strict=True)],
+            size=size,
+            style_edge=min(max(size), MOST_OF_A_STYLE),
+        )
+        outcome = stylizer(
+            coloring.content,
+            coloring.styles,
             blends=blends,
             size=size,
             masks=weights,
@@ -130,6 +147,7 @@ def stylize_in_one_pass(
                 "content": fingerprint(content),
                 "styles": [fingerprint(style) for style in styles],
                 "masks": [fingerprint(mask) for mask in masks],
+                **({} if placed is None else placed.record()),
             },
             "weights": {
                 "source": model.path.name,
@@ -139,15 +157,52 @@ def stylize_in_one_pass(
             **machine_record(device, precision),
         }
     return Result(
-        picture=dressed(outcome.pixels, content, how),
+        picture=dressed(outcome.pixels, content, how, coloring),
         history=outcome.history,
         interrupted=outcome.interrupted,
         record=record,
         notes=(
             *_notes(how, model, (content, *styles, *masks)),
-            *(() if weights is None else mask_notes(weights)),
+            *(() if placed is None else placed.notes()),
+            *said,
+            *color_notes(how.color, content),
         ),
     )
+
+
+def _placed(
+    model: Model,
+    how: Stylization,
+    placed: PlacedPictures,
+    content: Picture,
+    num_pictures: int,
+    size: tuple[int, int],
+) -> tuple[Sequence[Sequence[float]], Tensor, tuple[str, ...]]:
+    """The blend of each region, masks ``(R, *size)``, and what to say of them."""
+    method = how.method
+    assert isinstance(method, OnePass)
+    if method.masks:
+        raise ConfigError(
+            "masks in the order of the styles, and masks with styles of their own; use one form"
+        )
+    if placed.has_parts:
+        raise ConfigError(
+            f"{model.path.name} looks at all of a painting, and a mask of the painting is for optimisation; "
+            "leave it out, crop the painting, or choose a preset such as 'fast'"
+        )
+    if not placed.regions:
+        (blend,) = blends_for(model, how, num_pictures)
+        placement, said = everywhere_but(placed, (1.0,)).placement(content, size)
+        return [blend], placement.masks, said
+    if how.blend is not None:
+        raise ConfigError("regions say where each style goes and a blend how much of it; leave one out")
+    placement, said = placed.placement(content, size)
+    blends = [
+        # What has one style has no blend to be asked for.
+        _blend_for(model, replace(how, blend=blend if len(blend) > 1 else None), method, num_pictures)
+        for blend in placement.blends
+    ]
+    return blends, placement.masks, said
 
 
 def blends_for(model: Model, how: Stylization, num_pictures: int) -> Sequence[Sequence[float]]:
@@ -161,13 +216,8 @@ def blends_for(model: Model, how: Stylization, num_pictures: int) -> Sequence[Se
     Raises:
         ConfigError: The styles, weights and masks do not fit the network.
     """
-    method, name = how.method, model.path.name
+    method = how.method
     assert isinstance(method, OnePass)
-    if method.colors == "photo" and model.styles != "any":
-        raise ConfigError(
-            f"{name} has learnt the colours of its styles, and no painting is recoloured; leave out the "
-            "photograph's colours (keep-colors), or take a network for any style, such as adain-slim"
-        )
     if not method.masks:
         return [_blend_for(model, how, method, num_pictures)]
     if how.blend is not None:
@@ -190,6 +240,7 @@ def blends_for(model: Model, how: Stylization, num_pictures: int) -> Sequence[Se
 
 def _blend_for(model: Model, how: Stylization, method: OnePass, num_pictures: int) -> Sequence[float]:
     name = model.path.name
+    check_color(how.color, model.styles, name)
     if model.styles == "any":
         if method.styles:
             raise ConfigError(

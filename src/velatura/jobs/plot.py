@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,8 +11,11 @@ from typing import Any
 from velatura.core.errors import ConfigError
 from velatura.core.files import atomic_path
 
-__all__ = ["check_plot", "plot_curves", "plot_history"]
+__all__ = ["add_legend", "check_plot", "figure_with_panels", "plot_curves", "plot_history"]
 
+_COLUMNS = 3
+_ROOM = 30  # What a loss may rise to over its start before it is cut.
+_FEW_DECADES = 300
 _SUFFIXES = (".png", ".pdf", ".svg", ".jpg", ".webp")
 
 
@@ -65,6 +69,8 @@ def plot_history(history: Sequence[dict[str, Any]], path: Path) -> None:
 def plot_curves(curves: Mapping[str, Mapping[str, Sequence[float]]], path: Path, *, what: str) -> None:
     """One panel a layer with a line a network: what each run's loss did.
 
+    Peaks that leave the rest no room are cut, and the panel says so.
+
     Args:
         curves: Numbers of every step, by panel and by line.
         path: The file; its suffix decides the format.
@@ -73,26 +79,87 @@ def plot_curves(curves: Mapping[str, Mapping[str, Sequence[float]]], path: Path,
     Raises:
         OutputError: The file cannot be written.
     """
+    shown = {panel: lines for panel, lines in curves.items() if any(lines.values())}
+    figure, panels = figure_with_panels(len(shown))
+    for (panel, lines), axes in zip(shown.items(), panels, strict=True):
+        for place, (name, values) in enumerate(lines.items()):
+            # Dashes let a line that another one covers be seen.
+            style = "--" if place % 2 else "-"
+            axes.plot(range(1, len(values) + 1), values, style, linewidth=1.2, label=name)
+        positive = any(value > 0 for values in lines.values() for value in values)
+        axes.set(title=panel, xlabel="step", ylabel=what)
+        if positive:
+            axes.set_yscale("log")
+            _cut_peaks(axes, lines)
+            _name_powers(axes)
+    add_legend(figure, panels)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format=path.suffix[1:].lower())
+
+
+def figure_with_panels(count: int) -> tuple[Any, list[Any]]:
+    """A figure of so many panels, three in a row at most, and the panels."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    shown = {panel: lines for panel, lines in curves.items() if any(lines.values())}
-    columns = min(3, max(1, len(shown)))
-    rows = max(1, -(-len(shown) // columns))
-    figure = Figure(figsize=(1 + 3.6 * columns, 0.6 + 2.6 * rows), dpi=120, layout="constrained")
+    columns = 2 if count == 4 else min(_COLUMNS, max(1, count))
+    rows = max(1, -(-count // columns))
+    figure = Figure(figsize=(1 + 3.6 * columns, 0.6 + 2.8 * rows), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
-    for number, (panel, lines) in enumerate(shown.items(), start=1):
-        axes = figure.add_subplot(rows, columns, number)
-        for name, values in lines.items():
-            axes.plot(range(1, len(values) + 1), values, linewidth=1.2, label=name)
-        positive = any(value > 0 for values in lines.values() for value in values)
-        axes.set(title=panel, xlabel="step", ylabel=what)
-        axes.set_yscale("log" if positive else "linear")
+    panels = [figure.add_subplot(rows, columns, number) for number in range(1, count + 1)]
+    for axes in panels:
         axes.grid(alpha=0.25, which="major")
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False, fontsize=7)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format=path.suffix[1:].lower())
+    return figure, panels
+
+
+def add_legend(figure: Any, panels: Sequence[Any]) -> None:
+    """Names the lines: below the figure where one panel has those of all, else in each panel."""
+    named = [dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True)) for axes in panels]
+    if not any(named):
+        return
+    most = max(named, key=len)
+    if all(lines.keys() <= most.keys() for lines in named):
+        figure.legend(
+            most.values(),
+            most.keys(),
+            loc="outside lower center",
+            ncols=max(1, min(len(most), int(figure.get_figwidth() / (0.6 + 0.07 * max(map(len, most)))))),
+            frameon=False,
+            fontsize=8,
+        )
+        return
+    for axes, lines in zip(panels, named, strict=True):
+        if lines:
+            axes.legend(frameon=False, fontsize=7)
+
+
+def _cut_peaks(axes: Any, lines: Mapping[str, Sequence[float]]) -> None:
+    """Bounds a panel to where its lines start, with room above; says what is out of it."""
+    starts = [values[0] for values in lines.values() if values and values[0] > 0]
+    highest = max((value for values in lines.values() for value in values if math.isfinite(value)), default=0)
+    if starts and highest > _ROOM * max(starts):
+        axes.set_ylim(top=_ROOM * max(starts))
+        axes.annotate(
+            f"peaks up to {highest:.0e} are cut",
+            (0.98, 0.98),
+            xycoords="axes fraction",
+            ha="right",
+            va="top",
+            fontsize=7,
+            color="0.45",
+        )
+
+
+def _name_powers(axes: Any) -> None:
+    """Plain numbers on a logarithmic axis that spans so little that powers of ten alone would not do."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    low, high = axes.get_ylim()
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    if high < _FEW_DECADES * low:
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def _mark_scales(axes: Any, history: Sequence[dict[str, Any]]) -> None:

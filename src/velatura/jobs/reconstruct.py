@@ -72,6 +72,10 @@ def reconstruction(
             this kind, or one that starts from the picture itself.
     """
     how = stylization(preset, changes=changes, **settings)
+    if how.color.recolors or how.color.composes:
+        raise ConfigError(
+            f"a reconstruction has no photograph beside it to take colours from; leave {how.color.name!r} out"
+        )
     method = optimization_of(how)
     kept = {name: term for name, term in method.terms.items() if term.of in (kind, "nothing") and term.weight}
     if not any(term.of == kind for term in kept.values()):

@@ -31,6 +31,11 @@ class Saving:
     quality: Annotated[int | None, Interval(ge=1, le=100), Setting("Quality of JPEG, WebP and AVIF")] = None
     bits: Annotated[Literal[8, 16], Setting("Bits a channel; 16 for PNG and TIFF")] = 8
     icc: Annotated[Literal["srgb", "keep"], Setting("Colour profile: sRGB, or the photo's own")] = "srgb"
+    dpi: Annotated[
+        int | None,
+        Interval(ge=1, le=10_000),
+        Setting("How fine the file says it is to print; unset: as the photo says", unit="pixels an inch"),
+    ] = None
     record: Annotated[str | None, Setting("JSON file for the whole job, versions and hashes")] = None
     history: Annotated[str | None, Setting("JSON or CSV file for the loss of every step")] = None
     plot: Annotated[str | None, Setting("Picture file for a plot of the losses")] = None
@@ -139,6 +144,8 @@ class Writer:
     def _write(self, picture: Picture, path: Path, **options: Any) -> tuple[str, ...]:
         """Writes the picture as asked for; ``options`` are further ones of ``write_picture``."""
         quality = None if path.suffix.lower() in LOSSLESS else self.saving.quality
+        if self.saving.dpi is not None:
+            picture = replace(picture, dpi=float(self.saving.dpi))
         return write_picture(
             picture,
             path,

@@ -5,23 +5,27 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
-import torch
 from annotated_types import Ge, Interval
 from torch import Tensor
 
 from velatura.backbones import backbones
-from velatura.core.config import Setting, annotations_of
+from velatura.colors import ColorMode, StyleColors, colors
+from velatura.core.config import PartOf, Setting, annotations_of
 from velatura.core.errors import ConfigError, VelaturaError
 from velatura.engine.one_pass import OnePass
 from velatura.engine.optimization import Optimization
 from velatura.engine.precision import PrecisionName
+from velatura.engine.tiled import runs_out_of_memory
 from velatura.imaging import MAX_PIXELS, Picture
+from velatura.jobs.coloring import Coloring, color_mode, split_color
+from velatura.jobs.controls import control_changes
 from velatura.jobs.models import find_model
 from velatura.jobs.schema import assign, build
 from velatura.ops.resize import fit, resize
+from velatura.ops.smoothing import softened
 from velatura.presets import load_preset
 
 __all__ = [
@@ -30,6 +34,7 @@ __all__ = [
     "blend_weights",
     "dressed",
     "fingerprint",
+    "is_one_pass",
     "result_size",
     "stylization",
     "too_large_is_said",
@@ -62,6 +67,12 @@ class Stylization:
     blend: Annotated[
         tuple[Annotated[float, Ge(0)], ...] | None, Setting("Weight of each painting; unset: all the same")
     ] = None
+    color: Annotated[ColorMode, PartOf(colors), Setting("Whose colours the result has")] = field(
+        default_factory=StyleColors
+    )
+    smooth: Annotated[
+        bool, Setting("Soften the finest marks of the finished picture; edges stay sharp (guided filter)")
+    ] = False
     seed: Annotated[int, Interval(ge=0, lt=2**63), Setting("Seed of everything that is drawn")] = 0
     device: Annotated[str, Setting("auto, cpu, cuda, cuda:N, mps or xpu")] = "auto"
     precision: Annotated[PrecisionName, Setting("What the network computes in")] = "auto"
@@ -77,11 +88,19 @@ class Stylization:
             )
 
 
+def is_one_pass(preset: str | None, *, model: str | None = None) -> bool:
+    """Whether these settings are of a trained network."""
+    return load_preset(preset or ("fast" if model is None else "instant")).kind == "network"
+
+
 def stylization(
     preset: str | None = None,
     *,
     model: str | None = None,
     changes: Mapping[str, Any] | None = None,
+    color: Any = None,
+    palette: float | None = None,
+    controls: Mapping[str, Any] | None = None,
     **settings: Any,
 ) -> Stylization:
     """Settings from a preset, changes laid over it.
@@ -89,7 +108,12 @@ def stylization(
     Args:
         preset: Name of the preset; None: ``fast``, or ``instant`` where there is a model.
         model: The trained network to use in place of the preset's: a name, a file, or a run's folder.
-        changes: Dotted path in the method to value, such as ``{"optimizer.lr": 0.05}``.
+        changes: Dotted path in the method to value, such as ``{"optimizer.lr": 0.05}``; of the colour mode
+            too, ``{"color.palette": 0.5}``.
+        color: Name of the colour mode, or a table of its name and settings; None: ``style``.
+        palette: The colour mode's setting of this name.
+        controls: ``structure``, ``tv``, ``refine``: those of
+            :func:`velatura.jobs.controls.control_changes`.
         settings: Other fields of :class:`Stylization`.
 
     Raises:
@@ -98,17 +122,20 @@ def stylization(
     """
     preset = preset or ("fast" if model is None else "instant")
     base = load_preset(preset)
+    of_color, changes = split_color(changes or {})
+    changes = control_changes(base, changes=changes, **(controls or {}))
+    settings["color"] = color_mode(color, palette, of_color)
     method: Optimization | OnePass
     if base.kind == "network":
         given = {} if model is None else {"model": model}
-        method = _one_pass(preset, {**base.network, **given}, changes or {})
+        method = _one_pass(preset, {**base.network, **given}, changes)
     elif model is not None and base.kind == "method":
         raise ConfigError(
             f"the preset {preset!r} optimises the picture and has no use for a model; leave one of them out"
         )
     else:
-        _check_no_one_pass(preset, base.kind, changes or {})
-        method = build(Optimization, assign(Optimization, base.method, changes or {}))
+        _check_no_one_pass(preset, base.kind, changes)
+        method = build(Optimization, assign(Optimization, base.method, changes))
         backbones[method.backbone.name]  # An unknown one is answered here, before any picture is read.
     settings = {"preset": preset, "working_size": base.size, "method": method, **settings}
     return build(Stylization, settings)
@@ -127,7 +154,8 @@ def _check_no_one_pass(preset: str, kind: str, changes: Mapping[str, Any]) -> No
 def _one_pass(preset: str, base: Mapping[str, Any], changes: Mapping[str, Any]) -> OnePass:
     known = annotations_of(OnePass)
     for path in changes:
-        if path.partition(".")[0] in annotations_of(Optimization):
+        name = path.partition(".")[0]
+        if name in annotations_of(Optimization) and name not in known:
             raise ConfigError(
                 f"{path} is a setting of an optimisation, and {preset!r} is one pass of a trained network, "
                 f"which has {', '.join(known)}; leave it out, or choose another preset"
@@ -185,9 +213,7 @@ def too_large_is_said(size: tuple[int, int]) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        # Torch has an exception of its own for accelerators, and none for the processor.
-        runs_out = isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)
-        if not runs_out:
+        if not runs_out_of_memory(error):
             raise
         height, width = size
         raise VelaturaError(
@@ -200,11 +226,14 @@ def fingerprint(picture: Picture) -> str:
     return hashlib.sha256(picture.pixels.contiguous().numpy().tobytes()).hexdigest()
 
 
-def dressed(pixels: Tensor, content: Picture, how: Stylization) -> Picture:
-    """The result at its size, with what the photograph has beside its pixels."""
+def dressed(pixels: Tensor, content: Picture, how: Stylization, coloring: Coloring) -> Picture:
+    """The result at its size and in its colours, with what the photograph has beside its pixels."""
+    if how.smooth:
+        pixels = softened(pixels)
     if how.upsample:
         pixels = resize(pixels[None], (content.height, content.width))[0].clamp(0, 1)
+    pixels = coloring.finished(pixels)
     alpha = content.alpha
     if alpha is not None:
         alpha = resize(alpha[None], (pixels.shape[1], pixels.shape[2]))[0].clamp(0, 1)
-    return Picture(pixels=pixels, alpha=alpha, icc=content.icc, exif=content.exif, name=content.name)
+    return replace(content, pixels=pixels, alpha=alpha, notes=())

@@ -17,11 +17,15 @@ from velatura.engine.checkpoint import checkpointed_run
 from velatura.engine.one_pass import OnePass
 from velatura.engine.optimization import Checkpoints, Optimization, OptimizationStylizer
 from velatura.engine.precision import PrecisionName, choose_device, choose_precision
-from velatura.imaging import Picture, read_picture
+from velatura.imaging import Picture, read_at_most, read_picture
 from velatura.initializations import Picture as StartPicture
+from velatura.jobs.coloring import Coloring, color_notes
+from velatura.jobs.memory import foretell_memory
 from velatura.jobs.models import Model, find_model
 from velatura.jobs.one_pass import stylize_in_one_pass
 from velatura.jobs.record import machine_record
+from velatura.jobs.regional import regional_run
+from velatura.jobs.regions import PlacedPictures, Regions, placed_pictures
 from velatura.jobs.result import Result
 from velatura.jobs.saving import Saving, Writer
 from velatura.jobs.stylization import (
@@ -54,6 +58,7 @@ class StylizeJob:
         tuple[str, ...], Setting("The paintings; none for a network that has its own styles")
     ] = ()
     output: Annotated[str, Setting("Where the picture goes")]
+    regions: Annotated[Regions, Setting("Which of the paintings go where")] = field(default_factory=Regions)
     stylization: Annotated[Stylization, Setting("How")]
     saving: Annotated[Saving, Setting("What is written")] = field(default_factory=Saving)
 
@@ -61,7 +66,15 @@ class StylizeJob:
     def pictures(self) -> tuple[str, ...]:
         """The picture files that it reads beside the photograph: paintings and masks."""
         method = self.stylization.method
-        return (*self.styles, *(method.masks if isinstance(method, OnePass) else ()))
+        masks = method.masks if isinstance(method, OnePass) else ()
+        return (*self.styles, *masks, *self.regions.pictures)
+
+    @property
+    def placed(self) -> PlacedPictures | None:
+        """The pictures of its regions, read; None: there are none."""
+        method = self.stylization.method
+        own = method.styles if isinstance(method, OnePass) else ()
+        return placed_pictures(self.regions, self.styles or own) if self.regions else None
 
     def __post_init__(self) -> None:
         if isinstance(self.stylization.method, Optimization):
@@ -110,6 +123,7 @@ def stylize_pictures(
     how: Stylization,
     *,
     start: Picture | None = None,
+    placed: PlacedPictures | None = None,
     checkpoints: Checkpoints | None = None,
     model: Model | None = None,
     on_progress: OnProgress = silent,
@@ -122,6 +136,7 @@ def stylize_pictures(
         styles: The paintings; transparent parts are taken as white.
         how: Settings, from :func:`stylization`.
         start: The picture to start from, for the initialisation ``picture`` without a file.
+        placed: Which of the paintings go where; None: all of them everywhere.
         checkpoints: Where to save and what to go on from.
         model: The trained network that the settings name, where it is loaded already.
         on_progress: Told of every step.
@@ -141,7 +156,14 @@ def stylize_pictures(
                 "use for them, leave them out"
             )
         return stylize_in_one_pass(
-            content, styles, how, method, model=model, on_progress=on_progress, cancelled=cancelled
+            content,
+            styles,
+            how,
+            method,
+            placed=placed,
+            model=model,
+            on_progress=on_progress,
+            cancelled=cancelled,
         )
     if not styles:
         raise ConfigError(_NO_STYLE.format(preset=how.preset))
@@ -151,6 +173,7 @@ def stylize_pictures(
         how,
         method,
         start=_start_picture(method, start),
+        placed=placed,
         checkpoints=checkpoints,
         on_progress=on_progress,
         cancelled=cancelled,
@@ -164,13 +187,14 @@ def _optimize(
     method: Optimization,
     *,
     start: Picture | None,
+    placed: PlacedPictures | None,
     checkpoints: Checkpoints | None,
     on_progress: OnProgress,
     cancelled: Callable[[], bool],
 ) -> Result:
     """The way of steps on the pixels."""
-    blend = blend_weights(how.blend, len(styles))
     size = result_size(content, how)
+    regional = regional_run(placed, how, method, content, num_styles=len(styles), size=size)
     if cancelled():
         raise Cancelled("interrupted before the first step")
     # A caller in inference mode gets no gradient otherwise.
@@ -179,34 +203,62 @@ def _optimize(
         backbone = build_backbone(method.backbone, seed=how.seed).to(device)
         precision = choose_precision(_precision_name(how, checkpoints), device, backbone)
         stylizer = OptimizationStylizer(
-            method, backbone, precision=precision, strength=how.strength, seed=how.seed
+            method,
+            backbone,
+            precision=precision,
+            strength=how.strength,
+            seed=how.seed,
+            placement=regional.placement,
+        )
+        regional.check(stylizer)
+        memory = foretell_memory(
+            stylizer,
+            content,
+            styles,
+            size,
+            saved=checkpoints is not None and checkpoints.save_to is not None,
+            on_progress=on_progress,
         )
         record = {
+            **memory,
             "stylization": to_mapping(how),
             "pictures": {
                 "content": fingerprint(content),
                 "styles": [fingerprint(style) for style in styles],
                 "start": None if start is None else fingerprint(start),
+                **regional.record,
             },
             "weights": {"source": backbone.source, "sha256": backbone.weights_sha256},
             **machine_record(device, precision),
         }
-        outcome = stylizer(
+        coloring = Coloring(
+            how.color,
             content.pixels,
             [style.over().pixels for style in styles],
-            blend=blend,
+            blend=regional.blend,
             size=size,
-            start=None if start is None else start.pixels,
+            style_edge=stylizer.style_edge(size, size),
+        )
+        outcome = stylizer(
+            coloring.content,
+            coloring.styles,
+            blend=regional.blend,
+            size=size,
+            start=coloring.start(None if start is None else start.pixels),
             checkpoints=_with_fingerprint(checkpoints, record),
-            on_progress=on_progress,
+            on_progress=coloring.seen(on_progress),
             cancelled=cancelled,
         )
     return Result(
-        picture=dressed(outcome.pixels, content, how),
+        picture=dressed(outcome.pixels, content, how, coloring),
         history=outcome.history,
         interrupted=outcome.interrupted,
         record=record,
-        notes=tuple(_notes(how, method, (content, *styles, *([] if start is None else [start])))),
+        notes=(
+            *_notes(how, method, (content, *styles, *([] if start is None else [start]))),
+            *color_notes(how.color, content),
+            *regional.notes,
+        ),
     )
 
 
@@ -223,6 +275,8 @@ def _with_fingerprint(checkpoints: Checkpoints | None, record: Mapping[str, Any]
     if checkpoints is None:
         return None
     settled = {key: value for key, value in record["stylization"].items() if key not in ("device", "threads")}
+    # Tiles change nothing but how much memory a step takes.
+    settled["method"] = {key: value for key, value in settled["method"].items() if key != "tile"}
     prints = {
         **settled,
         _COMPUTED_IN: record["machine"]["precision"],
@@ -260,19 +314,30 @@ def run_stylize(
         VelaturaError: The loss is not finite, steps lead too far whatever their size, or memory runs out.
     """
     writer = Writer(job.saving, output=Path(job.output), inputs=_inputs(job))
-    content = read_picture(job.content)
-    styles = [read_picture(path) for path in job.styles]
+    content, styles = _read(job)
     writer.check(profile=content.icc, name=content.name)
     result = stylize_pictures(
         content,
         styles,
         job.stylization,
+        placed=job.placed,
         checkpoints=writer.checkpoints(),
         model=model,
         on_progress=writer.with_previews(on_progress, name=content.name),
         cancelled=cancelled,
     )
     return replace(result, notes=result.notes + writer.write(result, to_mapping(job)))
+
+
+def _read(job: StylizeJob) -> tuple[Picture, list[Picture]]:
+    """The photograph and the paintings; what memory is too small for, no larger than it is of use."""
+    how = job.stylization
+    if how.upsample:
+        return read_picture(job.content), [read_picture(path) for path in job.styles]
+    content = read_at_most(job.content, how.working_size if how.size is None else how.size)
+    scale = how.method.style_scale if isinstance(how.method, Optimization) else 1.0
+    edge = round(max(result_size(content, how)) * scale)
+    return content, [read_at_most(path, max(1, edge)) for path in job.styles]
 
 
 def _inputs(job: StylizeJob) -> list[Path]:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+import torch
 from torch import Tensor
 
 from velatura.core.config import Setting
 from velatura.core.errors import ConfigError
+from velatura.losses.additive import Additive, Part, Sums
 from velatura.losses.base import Loss, Target, check_divisor, losses, statistic
 from velatura.ops.gram import GramScale, gram_divisor, gram_matrix
+from velatura.ops.moments import moment_sums
 
 __all__ = ["Gram"]
 
 
 @losses.register("gram")
 @dataclass(frozen=True, kw_only=True)
-class Gram(Loss):
+class Gram(Loss, Additive):
     r"""Squared error of Gram matrices: which features occur together, wherever they are.
 
     .. math:: E = \tfrac{1}{d} \sum_{ij} (G_{ij} - A_{ij})^2, \quad G = \tfrac1s F F^\top
@@ -60,6 +64,44 @@ class Gram(Loss):
     def forward(self, features: Tensor, target: Target, mask: Tensor | None = None) -> Tensor:
         """The squared error of the Gram matrices."""
         gram = gram_matrix(features, scale=self.scale, mask=mask)
+        return self._error(gram, target, lambda: self._gatys_factor(features, mask))
+
+    def sums(self, part: Part, target: Target) -> Sums:  # noqa: ARG002
+        """The products of the channels, ``(B, C, C)``, and the positions."""
+        positions, _, products = moment_sums(part.own, part.own_mask)
+        return {"products": products, "positions": positions}
+
+    def distance(self, sums: Sums, target: Target) -> Tensor:
+        """The squared error of the Gram matrices."""
+        channels = sums["products"].shape[1]
+
+        def factor() -> Tensor:
+            return (self._divisor(sums) / (channels * sums["positions"])).square() / 4
+
+        return self._error(self._gram(sums), target, factor)
+
+    def target_from(self, sums: Sums) -> Target:
+        """The Gram matrix, as :meth:`target`."""
+        gram = self._gram(sums)
+        if self.reduction == "relative":
+            check_divisor(_squared_norm(gram))
+        return {"gram": gram}
+
+    def _gram(self, sums: Sums) -> Tensor:
+        return sums["products"] / self._divisor(sums)[:, None, None]
+
+    def _divisor(self, sums: Sums) -> Tensor:
+        positions = sums["positions"]
+        match self.scale:
+            case "none":
+                return torch.ones_like(positions)
+            case "hw":
+                return positions
+            case "chw":
+                return sums["products"].shape[1] * positions
+        raise ConfigError(f"gram: unknown scale {self.scale!r}")
+
+    def _error(self, gram: Tensor, target: Target, gatys_factor: Callable[[], Tensor | float]) -> Tensor:
         wanted = statistic(target, "gram", like=gram)
         error = _squared_norm(gram - wanted)
         match self.reduction:
@@ -68,7 +110,7 @@ class Gram(Loss):
             case "sum":
                 return error
             case "gatys":
-                return error * self._gatys_factor(features, mask)
+                return error * gatys_factor()
             case "relative":
                 return error / _squared_norm(wanted)
         raise ConfigError(f"gram: unknown reduction {self.reduction!r}")

@@ -1,4 +1,4 @@
-"""Colour histogram distance: whether the colours are the painting's."""
+"""Whether the colours are the painting's, or the photograph's."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Annotated, ClassVar, Literal
 from annotated_types import Ge, Gt
 
 from velatura.core.config import Setting
-from velatura.metrics.base import Direction, Metric, View, metrics
+from velatura.metrics.base import Direction, Metric, View, check_same_size, metrics
 from velatura.ops.color import chroma_histogram
+from velatura.ops.color_spaces import chroma_distance
 
-__all__ = ["ColorHistogram"]
+__all__ = ["ChromaDifference", "ColorHistogram"]
 
 
 @metrics.register("color-histogram")
@@ -46,3 +47,22 @@ class ColorHistogram(Metric):
             chroma_histogram(view.pixels, bins=self.bins, width=self.width).sqrt() for view in (output, style)
         ]
         return float((roots[0] - roots[1]).norm()) / 2**0.5
+
+
+@metrics.register("chroma-difference")
+@dataclass(frozen=True, kw_only=True)
+class ChromaDifference(Metric):
+    r"""Mean distance of each pixel's hue and chroma from the photograph's, lightness aside.
+
+    .. math:: \tfrac{1}{HW} \sum_k \sqrt{(a^*_k - a'^*_k)^2 + (b^*_k - b'^*_k)^2}
+    """
+
+    unit: ClassVar[str] = "units of CIELAB, D65"
+    direction: ClassVar[Direction] = "lower"
+    source: ClassVar[str] = "CIE 15: the colour difference without its lightness"
+    against: ClassVar[Literal["content", "style"]] = "content"
+
+    def __call__(self, output: View, content: View, style: View) -> float:  # noqa: ARG002
+        """The mean."""
+        check_same_size(output, content)
+        return float(chroma_distance(output.pixels, content.pixels))

@@ -1,6 +1,6 @@
 """Networks that stylise in one pass, each under the name of its method."""
 
-from velatura.networks.base import Network, NetworkConfig, Style, blend_styles, networks
+from velatura.networks.base import Network, NetworkConfig, Style, StyleCount, blend_styles, networks
 from velatura.networks.blocks import faded
 from velatura.networks.files import ModelRecord, fill_network, read_model, write_model
 from velatura.networks.statistics import ChannelStatistics, InstanceNorm, held_statistics
@@ -12,6 +12,7 @@ __all__ = [
     "Network",
     "NetworkConfig",
     "Style",
+    "StyleCount",
     "blend_styles",
     "faded",
     "fill_network",

@@ -23,6 +23,7 @@ from velatura.networks.encoder import Encoder, padded_to_multiple
 from velatura.networks.statistics import ChannelMoments, ChannelStatistics
 from velatura.networks.transport import Moments, transport, transported
 from velatura.ops.moments import covariance
+from velatura.ops.precision import at_least_float32, without_autocast
 
 __all__ = ["MultiAdaIN", "MultiAdaINConfig"]
 
@@ -267,10 +268,10 @@ def _deviation(mean: Tensor, second: Tensor) -> Tensor:
 def _carried(maps: Tensor, own: Moments, wanted: Moments, *, floor: float) -> Tensor:
     """Features of mean 0 and deviation 1, with the correlations wanted."""
     spread = _deviation(*own)  # (B, C)
-    linear = transport(_correlation(*own), _correlation(*wanted), floor=floor)
-    flat = maps.flatten(2)
-    matrix = linear / spread[:, None, :]
-    moved = torch.baddbmm(-(matrix @ own[0][:, :, None]), matrix, flat)
+    with without_autocast(maps):
+        linear = transport(_correlation(*own), _correlation(*wanted), floor=floor)
+        matrix = linear / spread[:, None, :]
+        moved = torch.baddbmm(-(matrix @ own[0][:, :, None]), matrix, at_least_float32(maps).flatten(2))
     return moved.view_as(maps).to(maps)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from velatura.ops.precision import at_least_float32
+from velatura.ops.precision import at_least_float32, without_autocast
 
 __all__ = [
     "ChannelMoments",
@@ -39,7 +39,8 @@ class Statistics(nn.Module, ABC):
         """Of ``(B, C, H, W)``, in float32 at least."""
         if self.is_holding and self.slot in self.held:
             return self.held[self.slot]
-        measured = self.measured(features)
+        with without_autocast(features):
+            measured = self.measured(features)
         if self.is_holding:
             self.held[self.slot] = measured
         return measured

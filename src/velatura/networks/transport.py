@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from velatura.ops.moments import covariance
-from velatura.ops.precision import in_float64
+from velatura.ops.precision import at_least_float32, in_float64, without_autocast
 from velatura.ops.sqrtm import iterated_sqrt
 
 __all__ = ["Moments", "transport", "transported"]
@@ -20,8 +20,8 @@ def transport(own: Tensor, wanted: Tensor, *, floor: float) -> Tensor:
 
     .. math:: A = C^{-1/2} (C^{1/2} C^* C^{1/2})^{1/2} C^{-1/2}
 
-    (Pitié and Kokaram 2007; Mroueh 2019), as :func:`velatura.ops.color.recolor` has it in float64 by
-    eigenvalues; here any runtime can follow.
+    (Pitié and Kokaram 2007; Mroueh 2019), as :func:`velatura.ops.recoloring.linear_map` has it in float64
+    by eigenvalues; here any runtime can follow.
 
     Args:
         own: :math:`C`, ``(B, C, C)``.
@@ -41,7 +41,9 @@ def transport(own: Tensor, wanted: Tensor, *, floor: float) -> Tensor:
 
 def transported(maps: Tensor, own: Moments, wanted: Moments, *, floor: float) -> Tensor:
     """Maps ``(B, C, H, W)`` of the moments ``own``, moved to those wanted."""
-    linear = transport(covariance(*own), covariance(*wanted), floor=floor)
-    shift = wanted[0][:, :, None] - linear @ own[0][:, :, None]
-    moved: Tensor = torch.baddbmm(shift, linear, maps.flatten(2)).view_as(maps).to(maps)
+    # In half precision, a map that is almost singular moves small variances to anywhere.
+    with without_autocast(maps):
+        linear = transport(covariance(*own), covariance(*wanted), floor=floor)
+        shift = wanted[0][:, :, None] - linear @ own[0][:, :, None]
+        moved: Tensor = torch.baddbmm(shift, linear, at_least_float32(maps).flatten(2)).view_as(maps).to(maps)
     return moved

@@ -5,11 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from velatura.ops.moments import covariance, raw_moments
-from velatura.ops.precision import in_float64
-from velatura.ops.sqrtm import matrix_sqrt
-
-__all__ = ["chroma_histogram", "luma", "recolor"]
+__all__ = ["check_rgb", "chroma_histogram", "luma"]
 
 _LUMA = (0.299, 0.587, 0.114)
 
@@ -30,7 +26,7 @@ def luma(image: Tensor) -> Tensor:
     Raises:
         ValueError: ``image`` has not three channels.
     """
-    _check_rgb(image)
+    check_rgb(image)
     weights = image.new_tensor(_LUMA)[:, None, None]
     return (image * weights).sum(dim=1, keepdim=True)
 
@@ -53,7 +49,7 @@ def chroma_histogram(image: Tensor, *, bins: int = 64, width: float = 0.02) -> T
     Raises:
         ValueError: ``image`` has not three channels.
     """
-    _check_rgb(image)
+    check_rgb(image)
     pixels = image.flatten(2)  # (B, 3, HW)
     intensity = pixels.square().sum(dim=1).sqrt()
     logs = (pixels + _BLACK).log()
@@ -72,38 +68,7 @@ def chroma_histogram(image: Tensor, *, bins: int = 64, width: float = 0.02) -> T
     return histogram / torch.where(total > 0, total, torch.ones_like(total))
 
 
-def recolor(image: Tensor, mean: Tensor, matrix: Tensor, *, epsilon: float = 1e-5) -> Tensor:
-    r"""Carries the colours of an image over to another mean and covariance, moving them the least.
-
-    .. math:: x' = A (x - m) + m^*, \quad A = C^{-1/2} (C^{1/2} C^* C^{1/2})^{1/2} C^{-1/2}
-
-    the linear Monge-Kantorovitch map (Pitié and Kokaram 2007): of all linear maps with this result, the
-    one that changes the colours least, so that no hue turns into its opposite.
-
-    Args:
-        image: ``(B, 3, H, W)``.
-        mean: :math:`m^*`, ``(B, 3)`` or ``(1, 3)``.
-        matrix: Covariance :math:`C^*`, ``(B, 3, 3)`` or ``(1, 3, 3)``.
-        epsilon: Variance added in every direction to both, in units of the pixel range squared: what
-            does not vary (a grey image) must not be blown up.
-
-    Returns:
-        ``(B, 3, H, W)``; colours may leave [0, 1].
-
-    Raises:
-        ValueError: ``image`` has not three channels.
-    """
-    _check_rgb(image)
-    exact = in_float64(image)
-    own_mean, second = raw_moments(exact)
-    floor = epsilon * torch.eye(3, dtype=torch.float64, device=exact.device)
-    root = matrix_sqrt(covariance(own_mean, second) + floor)  # (B, 3, 3)
-    inverse = torch.linalg.inv(root)
-    linear = inverse @ matrix_sqrt(root @ (in_float64(matrix) + floor) @ root) @ inverse
-    moved: Tensor = linear @ (exact.flatten(2) - own_mean[:, :, None]) + in_float64(mean)[:, :, None]
-    return moved.view(image.shape).to(image)
-
-
-def _check_rgb(image: Tensor) -> None:
+def check_rgb(image: Tensor) -> None:
+    """Raises ``ValueError`` unless these are pictures of three channels, ``(B, 3, H, W)``."""
     if image.dim() != 4 or image.shape[1] != 3:
         raise ValueError(f"expected pictures of shape (B, 3, H, W), not {tuple(image.shape)}")

@@ -17,6 +17,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from velatura.ops.edges import Border, convolve_border, fold_border, outermost
+from velatura.ops.rectifier import below_rectifier, masked, rectified
 from velatura.ops.winograd import winograd_convolution, winograd_kernel, winograd_pays
 
 __all__ = ["FrozenKernel", "frozen_convolution"]
@@ -25,8 +26,6 @@ __all__ = ["FrozenKernel", "frozen_convolution"]
 # as those of four neighbouring pixels.
 _LANES = 16
 _TOGETHER = 4
-
-threshold_backward = torch.ops.aten.threshold_backward
 
 
 @dataclass(frozen=True)
@@ -102,23 +101,29 @@ def frozen_convolution(
     Returns:
         ``(B, C_out, H, W)``, in channels_last.
     """
-    out: Tensor = _FrozenConvolution.apply(features, kernel, border, rectify)  # type: ignore[no-untyped-call]
-    return out
+    below = below_rectifier(features)
+    out: Tensor = _FrozenConvolution.apply(  # type: ignore[no-untyped-call]
+        features if below is None else below, kernel, border, rectify, below is not None
+    )
+    return rectified(out) if rectify else out
 
 
 class _FrozenConvolution(torch.autograd.Function):
+    """The rectifier above comes into the result, the gradient of the one below into the gradient."""
+
     @staticmethod
-    def forward(ctx: Any, features: Tensor, kernel: FrozenKernel, border: Border, rectify: bool) -> Tensor:
-        out = _convolved(features, kernel, border, rectify=rectify)
+    def forward(
+        ctx: Any, features: Tensor, kernel: FrozenKernel, border: Border, rectify: bool, is_rectified: bool
+    ) -> Tensor:
         ctx.kernel, ctx.border = kernel, border
-        ctx.save_for_backward(*([out] if rectify else []))
-        return out
+        ctx.save_for_backward(*([features.detach()] if is_rectified else []))
+        return _convolved(features, kernel, border, rectify=rectify)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         active: Tensor | None = (*ctx.saved_tensors, None)[0]
-        return _taken_back(gradient, ctx.kernel, ctx.border, active), None, None, None
+        return _taken_back(gradient, ctx.kernel, ctx.border, active), None, None, None, None
 
 
 def _convolved(features: Tensor, kernel: FrozenKernel, border: Border, *, rectify: bool) -> Tensor:
@@ -134,18 +139,15 @@ def _convolved(features: Tensor, kernel: FrozenKernel, border: Border, *, rectif
 
 
 def _taken_back(gradient: Tensor, kernel: FrozenKernel, border: Border, active: Tensor | None) -> Tensor:
-    """Gradient of the features, ``(B, C_in, H, W)``; that of the result counts where the result is active."""
-    if winograd := _pays(gradient, kernel.weight):
+    """Gradient of the features, ``(B, C_in, H, W)``, which counts where they are active."""
+    winograd = _pays(gradient, kernel.weight)
+    if winograd:
         back = winograd_convolution(gradient, kernel.winograd_backward, active=active)
     else:
-        gradient = gradient if active is None else threshold_backward(gradient, active, 0)
         back = _convolved_back(gradient, kernel)
     if border != "zeros":
-        edges: tuple[Tensor, ...] = outermost(gradient)
-        if winograd and active is not None:
-            edges = tuple(map(threshold_backward, edges, outermost(active), (0,) * 4))
-        fold_border(back, edges, kernel.backward_at_edges, border)
-    return back
+        fold_border(back, outermost(gradient), kernel.backward_at_edges, border, active=active)
+    return back if active is None or winograd else masked(back, active, out=back)
 
 
 def _convolved_back(gradient: Tensor, kernel: FrozenKernel) -> Tensor:

@@ -12,6 +12,8 @@ from typing import Literal, TypeAlias
 from torch import Tensor
 from torch.nn import functional
 
+from velatura.ops.rectifier import masked
+
 __all__ = ["Border", "convolve_border", "fold_border", "outermost"]
 
 Border: TypeAlias = Literal["zeros", "reflect", "replicate"]
@@ -49,7 +51,14 @@ def convolve_border(out: Tensor, features: Tensor, kernels: Sequence[Tensor], bo
             edge.add_(functional.conv2d(line, kernel, padding=(1, 0)))
 
 
-def fold_border(back: Tensor, edges: Sequence[Tensor], kernels: Sequence[Tensor], border: Border) -> None:
+def fold_border(
+    back: Tensor,
+    edges: Sequence[Tensor],
+    kernels: Sequence[Tensor],
+    border: Border,
+    *,
+    active: Tensor | None = None,
+) -> None:
     """Adds to the gradient of a map what flows to its border, where that was copied from.
 
     Args:
@@ -57,6 +66,7 @@ def fold_border(back: Tensor, edges: Sequence[Tensor], kernels: Sequence[Tensor]
         edges: The :func:`outermost` of the convolution's gradient, ``(B, C_out, H, W)``.
         kernels: Those of :func:`convolve_border`, each turned by half a turn, ``C_in`` and ``C_out`` swapped.
         border: What lies beyond the edge, not zeros.
+        active: ``(B, C_in, H, W)``: nothing flows there where this is not above 0. None: everywhere.
     """
     inward = _inward(border)
     for line, edge, kernel, axis in zip(outermost(back, inward=inward), edges, kernels, _AXES, strict=True):
@@ -68,6 +78,9 @@ def fold_border(back: Tensor, edges: Sequence[Tensor], kernels: Sequence[Tensor]
         beyond[..., 1 + inward].add_(beyond[..., 0])
         beyond[..., last - 1 - inward].add_(beyond[..., last])
         line.add_(beyond[..., 1:-1])
+    if active is not None:
+        for line, own in zip(outermost(back, inward=inward), outermost(active, inward=inward), strict=True):
+            masked(line, own, out=line)
 
 
 def _inward(border: Border) -> int:

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from velatura.ops.positions import check_features
 
-__all__ = ["energy_above", "sobel_magnitude"]
+__all__ = ["energy_above", "finest_band", "sobel_gradient", "sobel_magnitude"]
 
 
 def sobel_magnitude(image: Tensor) -> Tensor:
@@ -26,12 +26,28 @@ def sobel_magnitude(image: Tensor) -> Tensor:
     Raises:
         ValueError: ``image`` is not four-dimensional.
     """
+    across, down = sobel_gradient(image)
+    return (across.square() + down.square()).sqrt()
+
+
+def sobel_gradient(image: Tensor) -> tuple[Tensor, Tensor]:
+    """Sobel's differences across and down, an eighth of his kernels: a ramp has its slope.
+
+    Args:
+        image: ``(B, C, H, W)``; the outermost pixels are repeated beyond the edge.
+
+    Returns:
+        From left to right and from top to bottom, each ``(B, C, H, W)``.
+
+    Raises:
+        ValueError: ``image`` is not four-dimensional.
+    """
     check_features(image)
     padded = functional.pad(image, (1, 1, 1, 1), mode="replicate")
     # Differences first: where the image is flat they are zero, whatever rounding does to sums.
     across = _smoothed(padded[..., 2:] - padded[..., :-2], axis=2)
     down = _smoothed(padded[..., 2:, :] - padded[..., :-2, :], axis=3)
-    return (across.square() + down.square()).sqrt() / 8
+    return across / 8, down / 8
 
 
 def _smoothed(values: Tensor, *, axis: int) -> Tensor:
@@ -76,3 +92,27 @@ def energy_above(image: Tensor, frequency: float) -> Tensor:
     counted = vertical[:, None].square() + horizontal.square() >= frequency**2
     energy: Tensor = (power * counted).sum(dim=(2, 3)) / (height * width * window.square().sum())
     return energy
+
+
+def finest_band(image: Tensor) -> Tensor:
+    r"""What the binomial filter (1, 4, 6, 4, 1) / 16 along both axes takes away.
+
+    The first band of a Laplacian pyramid (Burt and Adelson 1983) that is not subsampled: of a wave along one
+    axis it holds :math:`1 - \cos^4(\pi f)`, all at half a cycle a pixel, three quarters at a quarter of one.
+    The outermost pixels are repeated beyond the edge.
+
+    Args:
+        image: ``(B, C, H, W)``.
+
+    Returns:
+        ``(B, C, H, W)``, zero where the image is flat.
+
+    Raises:
+        ValueError: ``image`` is not four-dimensional.
+    """
+    check_features(image)
+    padded = functional.pad(image, (2, 2, 2, 2), mode="replicate")
+    # Twice the weights 1, 2, 1 are 1, 4, 6, 4, 1.
+    for axis in (2, 2, 3, 3):
+        padded = _smoothed(padded, axis=axis)
+    return image - padded / 256

@@ -118,9 +118,6 @@ def products_gradient(
     Returns:
         ``(B, C, HW)``.
     """
-    on_cpu = flat.device.type == "cpu" and flat.stride(1) == 1 and flat.dtype == gradient.dtype
-    if onto is not None and plus is not None and on_cpu:
-        return _joined(flat.mT, gradient + gradient.mT, plus, onto.mT).mT
     with without_autocast(flat):
         wide, symmetric = at_least_float32(flat), gradient + gradient.mT
         if flat.stride(1) == 1:
@@ -128,22 +125,6 @@ def products_gradient(
         else:
             product = _product(symmetric, wide, None if plus is None else plus[:, :, None])
         return product.to(flat.dtype) if onto is None else (onto + product).to(flat.dtype)
-
-
-def _joined(rows: Tensor, symmetric: Tensor, plus: Tensor, onto: Tensor) -> Tensor:
-    """``F S`` and what is added to it, ``(B, HW, C)``.
-
-    So many positions at a time that the sum is still in the cache when the product comes.
-    """
-    out = torch.empty_like(rows)
-    several = max(1, NUMBERS_AT_ONCE * torch.get_num_threads() // rows.shape[2])
-    with without_autocast(rows):
-        for sample, matrix in enumerate(symmetric):
-            parts = (torch.split(maps[sample], several) for maps in (rows, onto, out))
-            for own, others, both in zip(*parts, strict=True):
-                torch.add(others, plus[sample], out=both)
-                both.addmm_(own, matrix)
-    return out
 
 
 def _product(left: Tensor, right: Tensor, plus: Tensor | None) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["fit", "resize", "same_aspect"]
+__all__ = ["fit", "resize", "resize_within", "same_aspect"]
 
 # The same picture at another size has its proportions up to whole pixels.
 _ASPECT_TOLERANCE = 0.02
@@ -45,3 +45,12 @@ def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
     if tuple(image.shape[-2:]) == size:
         return image.clone()
     return functional.interpolate(image, size, mode="bicubic", align_corners=False, antialias=True)
+
+
+def resize_within(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """:func:`resize` without what overshoots: within [0, 1], or the range of the input where that is wider.
+
+    For pictures that were recoloured: to cut off what left [0, 1] would change their mean and covariance.
+    """
+    least, most = image.aminmax()
+    return resize(image, size).clamp(min(0.0, float(least)), max(1.0, float(most)))

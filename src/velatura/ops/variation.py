@@ -11,7 +11,7 @@ from torch.autograd.function import once_differentiable
 from velatura.ops.positions import check_features, check_mask
 from velatura.ops.precision import at_least_float32
 
-__all__ = ["VariationForm", "VariationReduction", "total_variation"]
+__all__ = ["VariationForm", "VariationReduction", "total_variation", "variation_sums"]
 
 VariationForm: TypeAlias = Literal["l1", "l2"]
 VariationReduction: TypeAlias = Literal["mean", "sum"]
@@ -55,21 +55,37 @@ def total_variation(
 def _along(
     axis: int, image: Tensor, form: VariationForm, reduction: VariationReduction, mask: Tensor | None
 ) -> Tensor:
-    length = image.shape[axis] - 1
-    counted: Tensor | int = max(1, image.narrow(axis, 0, length)[0].numel())
-    if mask is None:
-        total: Tensor = _PowerSum.apply(image, axis, form)  # type: ignore[no-untyped-call]
-    else:
-        weights = mask.narrow(axis, 1, length) * mask.narrow(axis, 0, length)
-        total = (_powers(_steps(image, axis), form) * weights).sum(dim=(1, 2, 3))
-        total_weight = weights.sum(dim=(1, 2, 3)) * image.shape[1]
-        counted = torch.where(total_weight > 0, total_weight, 1)
+    total, counted = variation_sums(image, axis, form=form, mask=mask)
     match reduction:
         case "sum":
             return total
         case "mean":
-            return total / counted
+            return total / (counted if isinstance(counted, int) else torch.where(counted > 0, counted, 1))
     raise ValueError(f"reduction must be 'mean' or 'sum', not {reduction!r}")
+
+
+def variation_sums(
+    image: Tensor, axis: int, *, form: VariationForm, mask: Tensor | None = None
+) -> tuple[Tensor, Tensor | int]:
+    """The sum of the differences along one axis, and how many there are.
+
+    Args:
+        image: ``(B, C, H, W)``, float32 or float64.
+        axis: 2, between rows, or 3.
+        form: As for :func:`total_variation`.
+        mask: As for :func:`total_variation`.
+
+    Returns:
+        The sum ``(B,)``, and the number of differences, 1 where there are none; with a mask the sum of their
+        weights, ``(B,)`` or ``(1,)``, which may be 0.
+    """
+    length = image.shape[axis] - 1
+    if mask is None:
+        total: Tensor = _PowerSum.apply(image, axis, form)  # type: ignore[no-untyped-call]
+        return total, max(1, image.narrow(axis, 0, length)[0].numel())
+    weights = mask.narrow(axis, 1, length) * mask.narrow(axis, 0, length)
+    total = (_powers(_steps(image, axis), form) * weights).sum(dim=(1, 2, 3))
+    return total, weights.sum(dim=(1, 2, 3)) * image.shape[1]
 
 
 class _PowerSum(torch.autograd.Function):

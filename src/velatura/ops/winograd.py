@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from velatura.ops.edges import Border
+from velatura.ops.rectifier import masked
 
 __all__ = ["winograd_convolution", "winograd_kernel", "winograd_pays"]
 
@@ -98,7 +99,7 @@ def winograd_convolution(
         bias: Added at every position, ``(C_out,)``.
         border: What lies beyond the edge.
         rectify: Set what is below 0 to 0.
-        active: ``(B, C_in, H, W)``: features count only where this is above 0. None: everywhere.
+        active: ``(B, C_out, H, W)``: the result is 0 where this is not above 0. None: nowhere.
 
     Returns:
         ``(B, C_out, H, W)``, in channels_last; where height or width is no multiple of 4, a part of a
@@ -107,18 +108,30 @@ def winograd_convolution(
     batch, _, height, width = features.shape
     whole = (-(-height // _TILE) * _TILE, -(-width // _TILE) * _TILE)
     out = features.new_empty((batch, *whole, kernel.shape[2]))
-    maps, masks = _channels_last(features), None if active is None else _channels_last(active)
+    maps = _channels_last(features)
+    # A map of whole tiles is masked while it is written.
+    masks = None if active is None or out.shape[1:3] != (height, width) else _channels_last(active)
     for index in range(batch):
-        strips = _Strips(maps[index], None if masks is None else masks[index], border)
-        _convolve(strips, kernel, bias, out[index], rectify=rectify)
-    return out[:, :height, :width].permute(0, 3, 1, 2)
+        strips = _Strips(maps[index], border)
+        mask = None if masks is None else masks[index]
+        _convolve(strips, kernel, bias, out[index], rectify=rectify, active=mask)
+    result = out[:, :height, :width].permute(0, 3, 1, 2)
+    return result if active is None or masks is not None else masked(result, active, out=result)
 
 
 def _channels_last(features: Tensor) -> Tensor:
     return features.permute(0, 2, 3, 1)
 
 
-def _convolve(strips: _Strips, kernel: Tensor, bias: Tensor | None, out: Tensor, *, rectify: bool) -> None:
+def _convolve(
+    strips: _Strips,
+    kernel: Tensor,
+    bias: Tensor | None,
+    out: Tensor,
+    *,
+    rectify: bool,
+    active: Tensor | None,
+) -> None:
     """Strip by strip, so that what is between the transforms stays in the cache.
 
     Args:
@@ -127,6 +140,7 @@ def _convolve(strips: _Strips, kernel: Tensor, bias: Tensor | None, out: Tensor,
         bias: ``(C_out,)``, or none.
         out: ``(H, W, C_out)``, whole tiles, to be filled in.
         rectify: Set what is below 0 to 0.
+        active: ``(H, W, C_out)``, or none.
     """
     down, across, channels_out = out.shape[0] // _TILE, out.shape[1] // _TILE, out.shape[2]
     most = max(1, _TILES_AT_ONCE * torch.get_num_threads() // across)
@@ -152,6 +166,8 @@ def _convolve(strips: _Strips, kernel: Tensor, bias: Tensor | None, out: Tensor,
         theirs = out[first * _TILE :][: rows * _TILE].view(ours.shape)
         if rectify:
             torch.clamp_min(ours, 0, out=theirs)
+        elif active is not None:
+            masked(ours, active[first * _TILE :][: rows * _TILE].reshape(ours.shape), out=theirs)
         else:
             theirs.copy_(ours)
 
@@ -168,12 +184,11 @@ class _Strips:
 
     Args:
         source: ``(H, W, C)``.
-        active: The same shape: where the source counts; None: everywhere.
         border: What lies beyond the edge.
     """
 
-    def __init__(self, source: Tensor, active: Tensor | None, border: Border) -> None:
-        self._source, self._active, self._border = source, active, border
+    def __init__(self, source: Tensor, border: Border) -> None:
+        self._source, self._border = source, border
 
     def make_room(self, down: int, across: int) -> None:
         """Room for so many tiles; beyond the border there are zeros."""
@@ -200,13 +215,7 @@ class _Strips:
         """Fills in the rows of the map from ``top`` on, which may be above its edge."""
         height, width, _ = self._source.shape
         begin, end = max(top, 0), min(top + len(rows), height)
-        inner = rows[begin - top : end - top, 1 : 1 + width]
-        if self._active is None:
-            inner.copy_(self._source[begin:end])
-        else:
-            torch.ops.aten.threshold_backward.grad_input(
-                self._source[begin:end], self._active[begin:end], 0, grad_input=inner
-            )
+        rows[begin - top : end - top, 1 : 1 + width] = self._source[begin:end]
         rows[: begin - top].zero_()
         rows[end - top :].zero_()
         if self._border == "zeros":

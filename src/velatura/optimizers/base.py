@@ -28,6 +28,15 @@ class ImageOptimizer(ABC):
     def build(self, canvas: Tensor) -> CanvasOptimizer:
         """An optimiser of ``canvas``, ``(B, C, H, W)``, a leaf that requires its gradient."""
 
+    def remembered(self, steps: int) -> float:  # noqa: ARG002 - some remember the more, the more they are
+        """How many canvases its memory of so many steps takes: two, unless a subclass says otherwise."""
+        return 2
+
+    @property
+    def worked_on(self) -> int:
+        """How many canvases more it takes while it makes a step, beside canvas and gradient: likewise."""
+        return 2
+
 
 class CanvasOptimizer(ABC):
     """Steps of one canvas.
@@ -45,9 +54,9 @@ class CanvasOptimizer(ABC):
     """
 
     _entries: ClassVar[tuple[str, ...]]
-    """What :meth:`_memory` holds once a step was made."""
+    """What :meth:`_memory` holds once a step was made; beside it there may be more of :attr:`_pixels`."""
     _pixels: ClassVar[frozenset[str]]
-    """Those of them that have the canvas's shape in their last four dimensions."""
+    """What has the canvas's shape in its last four dimensions. Of several, each is ``name.NUMBER``."""
 
     def __init__(self, canvas: Tensor, *, step_size: float) -> None:
         self._canvas = _checked(canvas)
@@ -72,11 +81,14 @@ class CanvasOptimizer(ABC):
 
     @abstractmethod
     def _remember(self, memory: dict[str, Tensor]) -> None:
-        """Takes up a memory of this canvas's shape, on its device; the tensors may be kept."""
+        """Takes up a memory of this canvas's shape, on its device; the tensors may be kept and taken out."""
 
     @abstractmethod
     def _resized(self, memory: dict[str, Tensor], size: tuple[int, int]) -> dict[str, Tensor]:
-        """A memory, not empty, for a canvas of another height and width; empty if nothing is left."""
+        """A memory, not empty, for a canvas of another height and width; empty if nothing is left.
+
+        Entries of ``memory`` may be taken out once they are used.
+        """
 
     @property
     def step_size(self) -> float:
@@ -120,10 +132,11 @@ class CanvasOptimizer(ABC):
                 "only its height and width may change"
             )
         memory = self._memory()
-        if memory:
-            memory = self._resized(memory, (canvas.shape[2], canvas.shape[3]))
+        # Nothing else holds the old memory, so that each entry can go when its new one is there.
         self._canvas = _checked(canvas)
-        self._take_up(memory)
+        self._forget()
+        if memory:
+            self._take_up(self._resized(memory, (canvas.shape[2], canvas.shape[3])))
 
     def shrink(self, factor: float) -> None:
         """Lowers the step size and forgets everything else, after a step to where nothing is finite.
@@ -155,15 +168,17 @@ class CanvasOptimizer(ABC):
             for key, value in state.items()
             if key != "step_size"
         }
-        if "step_size" not in state or (memory and set(memory) != set(self._entries)):
+        kinds = {key.partition(".")[0] for key in memory}
+        fits = set(self._entries) <= kinds <= set(self._entries) | self._pixels
+        if "step_size" not in state or (memory and not fits):
             raise ValueError(
                 f"the state holds {', '.join(sorted(state)) or 'nothing'}, not step_size"
                 f" and {', '.join(self._entries)}: it is of another optimiser"
             )
-        for key in self._pixels & memory.keys():
-            if memory[key].shape[-4:] != self._canvas.shape:
+        for key, value in memory.items():
+            if key.partition(".")[0] in self._pixels and value.shape[-4:] != self._canvas.shape:
                 raise ValueError(
-                    f"the state's {key} is {tuple(memory[key].shape)} and the canvas is "
+                    f"the state's {key} is {tuple(value.shape)} and the canvas is "
                     f"{tuple(self._canvas.shape)}; restore it to a canvas of the same shape"
                 )
         self._step_size = float(state["step_size"])

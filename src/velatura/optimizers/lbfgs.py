@@ -42,9 +42,24 @@ class LBFGS(ImageOptimizer):
         "none"
     )
 
+    stored: Annotated[
+        Literal["float32", "bfloat16"],
+        Setting("What remembered steps are kept in: bfloat16 takes half the memory, and keeps 3 digits"),
+    ] = "float32"
+
     def build(self, canvas: Tensor) -> CanvasOptimizer:
         """L-BFGS on ``canvas``."""
         return _LBFGSSteps(canvas, self)
+
+    def remembered(self, steps: int) -> float:
+        """The last gradient and step, and a pair for each step before that is remembered."""
+        step = 1.0 if self.stored == "float32" else 0.5
+        return 1 + step + 2 * step * min(self.history, max(0, steps - 1))
+
+    @property
+    def worked_on(self) -> int:
+        """The direction and the change of the gradient; a line search begins where the canvas was."""
+        return 2 if self.line_search == "none" else 4
 
 
 class _LBFGSSteps(CanvasOptimizer):
@@ -55,8 +70,8 @@ class _LBFGSSteps(CanvasOptimizer):
     :math:`\gamma = s^\top y / y^\top y` of the last pair.
     """
 
-    _entries = ("gradient", "last_step", "steps", "changes", "curvatures", "gamma")
-    _pixels = frozenset({"gradient", "last_step", "steps", "changes"})
+    _entries = ("gradient", "last_step", "curvatures", "gamma")
+    _pixels = frozenset({"gradient", "last_step", "step", "change"})
 
     def __init__(self, canvas: Tensor, settings: LBFGS) -> None:
         self._settings = settings
@@ -78,13 +93,17 @@ class _LBFGSSteps(CanvasOptimizer):
             # Nothing is known of the curvature: a step as long as one pixel's whole range, at most.
             length /= max(1.0, float(gradient.abs().sum()))
         else:
-            self._learn(self._last_step, gradient - self._gradient)
+            # In place: at print size every canvas counts.
+            change, self._gradient = self._gradient.neg_().add_(gradient), None
+            step, self._last_step = self._last_step, None
+            self._learn(step, change)
+            del step, change
         direction = self._direction(gradient)
         if self._settings.line_search == "strong_wolfe":
             length = self._searched(evaluate, direction, gradient, float(loss), length)
         self._gradient = gradient
-        self._last_step = direction.mul_(length)
-        self._canvas.add_(self._last_step)
+        self._canvas.add_(direction.mul_(length))
+        self._last_step = self._stored(direction)
         return loss
 
     def _gradient_like_canvas(self) -> Tensor:
@@ -96,6 +115,7 @@ class _LBFGSSteps(CanvasOptimizer):
         return torch.empty_like(self._canvas, requires_grad=False).copy_(gradient)
 
     def _learn(self, step: Tensor, change: Tensor) -> None:
+        step, change = self._stored(step), self._stored(change)
         curvature = _dot(step, change)
         if not bool(curvature > _LEAST_CURVATURE):
             return
@@ -106,6 +126,9 @@ class _LBFGSSteps(CanvasOptimizer):
         for kept in (self._steps, self._changes, self._curvatures):
             del kept[: -self._settings.history]
 
+    def _stored(self, pixels: Tensor) -> Tensor:
+        return pixels if self._settings.stored == "float32" else pixels.bfloat16()
+
     def _direction(self, gradient: Tensor) -> Tensor:
         """``-H g`` by two passes over the pairs (Nocedal and Wright 2006, algorithm 7.4)."""
         direction = -gradient
@@ -113,10 +136,10 @@ class _LBFGSSteps(CanvasOptimizer):
         shares = []
         for step, change, curvature in reversed(pairs):
             shares.append(_dot(step, direction) / curvature)
-            direction.addcmul_(change, shares[-1], value=-1)
+            _add(direction, change, -shares[-1])
         direction.mul_(self._gamma)
         for (step, change, curvature), share in zip(pairs, reversed(shares), strict=True):
-            direction.addcmul_(step, share - _dot(change, direction) / curvature)
+            _add(direction, step, share - _dot(change, direction) / curvature)
         return direction
 
     def _searched(
@@ -138,53 +161,81 @@ class _LBFGSSteps(CanvasOptimizer):
     def _memory(self) -> dict[str, Tensor]:
         if self._gradient is None or self._last_step is None:
             return {}
-        none = self._gradient.new_zeros(0, *self._gradient.shape)
+        curvatures = torch.stack(self._curvatures) if self._curvatures else self._gamma.new_zeros(0)
+        pairs = zip(self._steps, self._changes, strict=True)
         return {
             "gradient": self._gradient,
             "last_step": self._last_step,
-            "steps": torch.stack(self._steps) if self._steps else none,
-            "changes": torch.stack(self._changes) if self._changes else none,
-            "curvatures": torch.stack(self._curvatures) if self._curvatures else none.new_zeros(0),
+            "curvatures": curvatures,
             "gamma": self._gamma,
+            **{
+                f"{name}.{number}": pixels
+                for number, pair in enumerate(pairs)
+                for name, pixels in zip(("step", "change"), pair, strict=True)
+            },
         }
 
     def _remember(self, memory: dict[str, Tensor]) -> None:
-        def owned(pixels: Tensor) -> Tensor:
-            # Each pair owns its memory, which is free once the pair is the oldest.
-            return torch.empty_like(self._canvas, requires_grad=False).copy_(pixels)
+        def owned(key: str) -> Tensor:
+            return memory.pop(key).contiguous(memory_format=_format_of(self._canvas))
 
-        self._gradient, self._last_step = owned(memory["gradient"]), owned(memory["last_step"])
-        self._steps, self._changes = (
-            [owned(pixels) for pixels in memory[key]] for key in ("steps", "changes")
-        )
+        self._gradient, self._last_step = owned("gradient"), owned("last_step")
         self._curvatures, self._gamma = list(memory["curvatures"]), memory["gamma"]
+        numbers = range(len(self._curvatures))
+        self._steps = [owned(f"step.{number}") for number in numbers]
+        self._changes = [owned(f"change.{number}") for number in numbers]
 
     def _resized(self, memory: dict[str, Tensor], size: tuple[int, int]) -> dict[str, Tensor]:
-        if not len(memory["curvatures"]):
-            return {}
-        rows = memory["gradient"].shape[:2]  # batch, channels
         gain = area_ratio(memory["gradient"], size)
-        steps, changes = (
-            resample(memory[key].flatten(0, 1), size, "bicubic").view(-1, *rows, *size) * factor
-            for key, factor in (("steps", 1.0), ("changes", gain))
-        )
-        curvatures = (steps * changes).flatten(1).sum(dim=1)
-        kept = curvatures > _LEAST_CURVATURE
-        if not bool(kept.any()):
+        del memory["gradient"], memory["last_step"]
+        moved: dict[str, Tensor] = {}
+        curvatures: list[Tensor] = []
+        for number in range(len(memory["curvatures"])):
+            step = resample(memory.pop(f"step.{number}").to(self._canvas.dtype), size, "bicubic")
+            change = resample(memory.pop(f"change.{number}").to(self._canvas.dtype), size, "bicubic")
+            step, change = self._stored(step), self._stored(change.mul_(gain))
+            curvature = _dot(step, change)
+            if bool(curvature > _LEAST_CURVATURE):
+                moved |= {f"step.{len(curvatures)}": step, f"change.{len(curvatures)}": change}
+                curvatures.append(curvature)
+        if not curvatures:
             return {}
-        steps, changes, curvatures = steps[kept], changes[kept], curvatures[kept]
-        still = torch.zeros_like(steps[0])
+        last = moved[f"change.{len(curvatures) - 1}"]
+        # As if the last step had been zero: the gradients before and after a change of size are no pair.
+        still = torch.zeros_like(self._canvas, requires_grad=False)
         return {
-            # As if the last step had been zero: the gradients before and after a change of size are no pair.
+            **moved,
             "gradient": still,
             "last_step": still.clone(),
-            "steps": steps,
-            "changes": changes,
-            "curvatures": curvatures,
-            "gamma": curvatures[-1] / changes[-1].square().sum(),
+            "curvatures": torch.stack(curvatures),
+            "gamma": curvatures[-1] / _dot(last, last),
         }
 
 
+_AT_ONCE = 2**22
+"""Numbers that are widened at a time."""
+
+
 def _dot(one: Tensor, other: Tensor) -> Tensor:
-    """Inner product of two tensors of one shape and memory format, a scalar."""
-    return torch.dot(in_memory_order(one).flatten(), in_memory_order(other).flatten())
+    """Inner product of two tensors of one shape and memory format, a scalar, at least float32."""
+    wide = torch.promote_types(torch.promote_types(one.dtype, other.dtype), torch.float32)
+    first, second = in_memory_order(one).flatten(), in_memory_order(other).flatten()
+    if one.dtype == other.dtype == wide:
+        return torch.dot(first, second)
+    pieces = zip(torch.split(first, _AT_ONCE), torch.split(second, _AT_ONCE), strict=True)
+    return torch.stack([torch.dot(a.to(wide), b.to(wide)) for a, b in pieces]).sum()
+
+
+def _add(onto: Tensor, pixels: Tensor, factor: Tensor) -> None:
+    """Adds ``factor`` times ``pixels`` in place."""
+    if pixels.dtype == onto.dtype:
+        onto.addcmul_(pixels, factor)
+        return
+    flat, others = in_memory_order(onto).flatten(), in_memory_order(pixels).flatten()
+    for own, other in zip(torch.split(flat, _AT_ONCE), torch.split(others, _AT_ONCE), strict=True):
+        own.addcmul_(other.to(own.dtype), factor)
+
+
+def _format_of(canvas: Tensor) -> torch.memory_format:
+    is_last = canvas.is_contiguous(memory_format=torch.channels_last)
+    return torch.channels_last if is_last else torch.contiguous_format

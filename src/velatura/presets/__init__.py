@@ -13,7 +13,8 @@ A preset is a TOML file in this folder::
     "method.optimizer" = "section 3"
 
 In the place of ``[method]`` stands ``[training]`` where a preset says how a network is trained, and
-``[network]`` where it names a trained one, ``[dream]`` where it dreams; a training has no size.
+``[network]`` where it names a trained one, ``[dream]`` where it dreams, ``[texture]`` where it optimises
+without a photograph; a training has no size.
 """
 
 from __future__ import annotations
@@ -29,13 +30,14 @@ from velatura.core.errors import ConfigError, unknown_name
 
 __all__ = ["Preset", "PresetKind", "load_preset", "preset_names"]
 
-PresetKind = Literal["method", "training", "network", "dream"]
+PresetKind = Literal["method", "training", "network", "dream", "texture"]
 
 _WHAT: Mapping[PresetKind, str] = {
     "method": "optimises a picture: use it with 'velatura stylize --preset {name}'",
     "training": "trains a network: train it with 'velatura train {name} ...', then stylize with --model FILE",
     "network": "applies a trained network: use it with 'velatura stylize --preset {name}'",
     "dream": "dreams of a picture: use it with 'velatura reconstruct deepdream --preset {name}'",
+    "texture": "makes a texture, without a photograph: use it with 'velatura texture --preset {name}'",
 }
 
 
@@ -47,8 +49,8 @@ class Preset:
         name: What the user calls it.
         title: One line on what it is for.
         source: Paper or measurement that it stands on.
-        kind: What it holds settings of: an optimisation (``method``), a training, a trained network, or a
-            dream.
+        kind: What it holds settings of: an optimisation (``method``), a training, a trained network, a dream,
+            or an optimisation without a photograph (``texture``).
         settings: As plain values.
         sources: Dotted prefix to where the values below it come from.
         size: Longer edge of the result in pixels, for pictures at least that large; None for a training.
@@ -85,6 +87,11 @@ class Preset:
     def dream(self) -> Mapping[str, Any]:
         """Settings of a dream; raises as :attr:`method`."""
         return self._settings_of("dream")
+
+    @property
+    def texture(self) -> Mapping[str, Any]:
+        """Settings of a texture; raises as :attr:`method`."""
+        return self._settings_of("texture")
 
     def _settings_of(self, kind: PresetKind) -> Mapping[str, Any]:
         if self.kind != kind:

@@ -10,12 +10,13 @@ from velatura.jobs.models import Model
 from velatura.jobs.reconstruct import ReconstructJob, run_reconstruct
 from velatura.jobs.result import Result
 from velatura.jobs.stylize import StylizeJob, run_stylize
+from velatura.jobs.texture import TextureJob, run_texture
 
 __all__ = ["run"]
 
 
 def run(
-    job: StylizeJob | ReconstructJob | DreamJob,
+    job: StylizeJob | ReconstructJob | DreamJob | TextureJob,
     *,
     model: Model | None = None,
     on_progress: OnProgress = silent,
@@ -39,3 +40,5 @@ def run(
             return run_reconstruct(job, on_progress=on_progress, cancelled=cancelled)
         case DreamJob():
             return run_dream(job, on_progress=on_progress, cancelled=cancelled)
+        case TextureJob():
+            return run_texture(job, on_progress=on_progress, cancelled=cancelled)

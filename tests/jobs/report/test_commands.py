@@ -8,6 +8,7 @@ import shlex
 import pytest
 
 from velatura.core.config import to_mapping
+from velatura.jobs.reconstruct import ReconstructJob, reconstruction
 from velatura.jobs.report.commands import stylize_again, train_again
 from velatura.jobs.schema import parse_assignment
 from velatura.jobs.stylization import stylization
@@ -83,6 +84,36 @@ def test_other_options_are_options():
     assert changes["size"] == (300, None)
 
 
+@pytest.mark.parametrize(
+    ("color", "words"),
+    [
+        ("luminance", ["--color", "luminance"]),
+        (
+            {"name": "luminance", "palette": 0.5, "space": "yiq"},
+            ["--palette", "0.5", "--set", "color.space=yiq"],
+        ),
+        ({"name": "match-pca", "epsilon": 1e-3}, ["--set", "color.epsilon=0.001"]),
+    ],
+)
+def test_the_colour_mode_is_in_the_command(color, words):
+    again = stylize_again(record_of(stylization(color=color)))
+    assert again.notes == ()
+    told = shlex.split(again.command)
+    assert all(word in told for word in ["--color", *words])
+    assert again.changes[0].path == "color.name"
+
+
+def test_records_of_before_there_were_colour_modes():
+    """A network's own setting ``colors`` was all there was."""
+    for colors, option in (("style", []), ("photo", ["--color", "match-monge"])):
+        record = record_of(stylization("instant"))
+        del record["stylization"]["color"]
+        record["stylization"]["method"]["colors"] = colors
+        again = stylize_again(record)
+        assert again.notes == ()
+        assert shlex.split(again.command)[6:] == ["--preset", "instant", *option]
+
+
 def test_names_are_quoted_for_the_shell_and_never_become_options():
     record = record_of(stylization(), content="-rf.png", styles=("$(reboot).jpg", "a'b.jpg"))
     words = shlex.split(stylize_again(record).command)
@@ -141,3 +172,29 @@ def test_a_training_from_a_model_names_it():
     again = train_again(json.loads(json.dumps(record)), "johnson")
     assert "--from MODEL" in again.command
     assert f"MODEL stands for the model of SHA-256 {'ab' * 32}" in again.notes
+
+
+@pytest.mark.parametrize(
+    ("kind", "layer", "preset", "changes", "options"),
+    [
+        ("content", "relu4_1", "reconstruction", {}, {}),
+        ("style", "relu1_1+relu2_1", "reconstruction", {"pyramid.steps": [7]}, {"size": 96, "seed": 2}),
+        ("style", "layer2", "saric2020-reconstruction", {"optimizer.lr": 0.1}, {}),
+    ],
+)
+def test_a_reconstruction_is_made_again_by_its_own_command(kind, layer, preset, changes, options):
+    how = reconstruction(kind, layer, preset=preset, changes=changes, **options)
+    job = ReconstructJob(image="photo.jpg", output="out.png", stylization=how)
+    record = {"job": to_mapping(job), "stylization": to_mapping(how), "pictures": {}}
+    again = stylize_again(json.loads(json.dumps(record)))
+    assert again.notes == ()
+    words = shlex.split(again.command)
+    assert words[:6] == ["velatura", "reconstruct", kind, "photo.jpg", "-o", "out.png"]
+    found_preset, found = settings_in(again.command)
+    given = {
+        name.removeprefix("--"): int(value)
+        for name, value in itertools.pairwise(words)
+        if name in ("--size", "--seed")
+    }
+    named = words[words.index("--layer") + 1]
+    assert reconstruction(kind, named, preset=found_preset, changes=found, **given) == how

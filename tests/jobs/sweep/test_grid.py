@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from velatura.core.errors import ConfigError
-from velatura.jobs.sweep.grid import Axis, count_points, grid_points, log_range, short
+from velatura.jobs.sweep.grid import Axis, count_points, grid_points, log_range, short, short_name
 
 
 def axis(name, *values):
@@ -77,3 +77,17 @@ def test_points_are_counted_without_being_made(lengths):
 )
 def test_labels(value, label):
     assert short(value) == label
+
+
+@pytest.mark.parametrize(
+    ("axis", "name"),
+    [
+        ("strength", "strength"),
+        ("optimizer.lr", "lr"),
+        ("initialization.name", "initialization"),
+        ("terms.style.weight", "style weight"),
+        ("weight", "weight"),
+    ],
+)
+def test_an_axis_is_called_shortly_beside_its_value(axis, name):
+    assert short_name(axis) == name

@@ -13,6 +13,8 @@ from velatura.imaging import read_picture
 from velatura.jobs.stylize import stylize_pictures
 from velatura.jobs.sweep import SweepJob, load_sweep, run_sweep
 from velatura.jobs.sweep import worker as workers
+from velatura.jobs.sweep.plots import plot_metrics
+from velatura.jobs.sweep.summary import rows_of
 from velatura.ops.intervals import mean_interval
 
 from .conftest import SPEC
@@ -247,3 +249,31 @@ def test_published_values_stand_beside_ours(sweeping, tmp_path):
         "0.25",
     ]
     assert "Published: A book." in table
+
+
+def test_metrics_are_drawn_with_each_pair_and_what_was_published(sweeping, tmp_path):
+    text = SPEC.replace(
+        "  - {content: photo.png, style: painting.png}",
+        "  - {content: photo.png, style: painting.png}\n  - {content: painting.png, style: photo.png}",
+    )
+    text += "published:\n  - {at: {strength: 2}, values: {rmse: 0.25}, source: A book}\n"
+    result = sweeping(text)
+    sweep = load_sweep(tmp_path / "sweep.yaml")
+    rows = rows_of(sweep, list(sweep.points()), result.measured)
+    values = {(one.labels["strength"], one.pair): one.values["rmse"] for one in result.measured}
+    assert rows[0].of_pairs["rmse"] == {
+        pair: values["0.5", pair] for pair in ("photo+painting", "painting+photo")
+    }
+    plot_metrics(sweep, rows, tmp_path / "metrics.svg")
+    drawn = (tmp_path / "metrics.svg").read_text()
+    for words in (
+        "one pair",
+        "mean, 95 % interval",
+        "published, right axis",
+        "(lower is better)",
+        "strength",
+    ):
+        assert f"<!-- {words}" in drawn or f"{words} -->" in drawn
+    alone = rows_of(sweep, list(sweep.points()), [one for one in result.measured if one.content == "photo"])
+    plot_metrics(sweep, alone, tmp_path / "metrics.svg")
+    assert "one pair" not in (tmp_path / "metrics.svg").read_text()

@@ -7,10 +7,12 @@ import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from velatura.core.config import to_mapping
 from velatura.core.errors import ConfigError, VelaturaError
+from velatura.jobs.coloring import color_mode, with_color_setting
+from velatura.jobs.reconstruct import reconstruction
 from velatura.jobs.report.files import dig
 from velatura.jobs.schema import parse_assignment
 from velatura.jobs.stylization import stylization
@@ -19,7 +21,7 @@ from velatura.jobs.train import training
 __all__ = ["Again", "Change", "stylize_again", "train_again"]
 
 _ROUNDS = 6
-_OF_STYLIZE = ("size", "strength", "blend", "seed", "upsample", "device", "precision", "threads")
+_OF_STYLIZE = ("size", "strength", "blend", "seed", "upsample", "smooth", "device", "precision", "threads")
 _OF_SAVING = ("record", "history", "plot", "save_every", "save_pattern", "quality", "bits", "icc")
 _OF_TRAIN = ("steps", "batch", "precision", "seed")
 
@@ -54,40 +56,67 @@ def stylize_again(record: Mapping[str, Any]) -> Again:
     Args:
         record: Of a run.
     """
-    how = _plain(record["stylization"])
+    # A record of before there was smoothing is of a picture without.
+    how = {"smooth": False, **with_color_setting(_plain(record["stylization"]))}
     preset = str(how.get("preset"))
     given = {name: how.get(name) for name in _OF_STYLIZE if how.get(name) is not None}
+    given["color"] = how["color"]
+    looked_at = _looked_at(record)
 
-    def built(changes: Mapping[str, Any]) -> dict[str, Any]:
-        settings: dict[str, Any] = _plain(to_mapping(stylization(preset, changes=changes, **given)))
+    def built(changes: Mapping[str, Any], **options: Any) -> dict[str, Any]:
+        found = (
+            stylization(preset, changes=changes, **options)
+            if looked_at is None
+            else reconstruction(*looked_at, preset=preset, changes=changes, **options)
+        )
+        settings: dict[str, Any] = _plain(to_mapping(found))
         return settings
 
     try:
-        usual = _plain(to_mapping(stylization(preset)))
-        paths = _changes(how["method"], lambda changes: built(changes)["method"])
-        is_whole = built(paths) == how
+        usual = built({})
+        paths = _changes(how["method"], lambda changes: built(changes, **given)["method"])
+        is_whole = built(paths, **given) == how
     except VelaturaError as error:
         return Again(command=None, notes=(_not_here(record, error),))
     changes = tuple(_compared(paths, usual["method"])) + tuple(
-        Change(name, value, usual.get(name)) for name, value in given.items() if value != usual.get(name)
+        Change(name, value, usual.get(name))
+        for name, value in given.items()
+        if name != "color" and value != usual.get(name)
     )
+    colors = tuple(_color_changes(how["color"], usual["color"]))
+    changes += colors
     job = dig(record, "job")
     if not isinstance(job, Mapping):
         note = "the record has no file names: the picture was made in Python, so no command can be given"
         return Again(command=None, changes=changes, notes=(note,))
     words = ["--preset", preset]
     words += [word for change in changes if change.path in _OF_STYLIZE for word in _option(change)]
+    words += [word for change in colors for word in _color_option(change)]
     words += [word for path, value in paths.items() for word in ("--set", f"{path}={_toml(value)}")]
     saving = dig(job, "saving")
     words += _saving_options(saving if isinstance(saving, Mapping) else {})
-    names = [str(job.get("content")), *map(str, job.get("styles") or ())]
+    verb = ["stylize"] if looked_at is None else ["reconstruct", looked_at[0]]
+    words += [] if looked_at is None else ["--layer", looked_at[1]]
+    names = [str(job.get("content" if looked_at is None else "image")), *map(str, job.get("styles") or ())]
     # A name that begins with a dash would be taken for an option.
     if any(name.startswith("-") for name in names):
         words = ["-o", str(job.get("output")), *words, "--", *names]
     else:
         words = [*names, "-o", str(job.get("output")), *words]
     notes = () if is_whole else (_not_whole(record),)
-    return Again(command=shlex.join(["velatura", "stylize", *words]), changes=changes, notes=notes)
+    return Again(command=shlex.join(["velatura", *verb, *words]), changes=changes, notes=notes)
+
+
+def _looked_at(record: Mapping[str, Any]) -> tuple[Literal["content", "style"], str] | None:
+    """Of a reconstruction, its kind and its layers; None of any other run."""
+    terms = dig(record, "stylization", "method", "terms")
+    if not isinstance(dig(record, "job", "image"), str) or not isinstance(terms, Mapping):
+        return None
+    for term in terms.values():
+        kind, layers = dig(term, "of"), dig(term, "layers")
+        if kind in ("content", "style") and isinstance(layers, Mapping):
+            return kind, "+".join(layers)
+    return None
 
 
 def train_again(record: Mapping[str, Any], network: str) -> Again:
@@ -183,6 +212,23 @@ def _differences(now: Any, wanted: Any, path: str, *, replacing: bool) -> Iterat
 def _compared(paths: Mapping[str, Any], preset: Mapping[str, Any]) -> Iterator[Change]:
     for path, value in paths.items():
         yield Change(path, value, dig(preset, *path.split(".")))
+
+
+def _color_changes(color: Mapping[str, Any], usual: Mapping[str, Any]) -> Iterator[Change]:
+    """The colour mode's name, and its settings that are not its own defaults."""
+    if color["name"] != usual["name"]:
+        yield Change("color.name", color["name"], usual["name"])
+    defaults = _plain(to_mapping(color_mode(color["name"])))
+    for name, value in color.items():
+        if value != defaults.get(name):
+            yield Change(f"color.{name}", value, defaults.get(name))
+
+
+def _color_option(change: Change) -> list[str]:
+    options = {"color.name": "--color", "color.palette": "--palette"}
+    if change.path in options:
+        return [options[change.path], str(change.value)]
+    return ["--set", f"{change.path}={_toml(change.value)}"]
 
 
 def _option(change: Change) -> list[str]:

@@ -169,7 +169,7 @@ def _on_the_way(record: Mapping[str, Any], picture: Path) -> Iterator[tuple[int,
         return
     pattern = dig(record, "job", "saving", "save_pattern")
     name = re.escape(Path(pattern).name) if isinstance(pattern, str) else re.escape(picture.stem) + r"\-STEP"
-    stem = re.escape(Path(str(dig(record, "job", "content"))).stem)
+    stem = re.escape(Path(str(dig(record, "job", "content") or dig(record, "job", "image"))).stem)
     name = re.sub(r"\\\{step[^}]*\\\}", "STEP", name)
     name = re.sub(r"\\\{scale[^}]*\\\}", r"\\d+", name)
     name = re.sub(r"\\\{name[^}]*\\\}", lambda _: stem, name)
@@ -192,6 +192,9 @@ def inputs_of(run: Run) -> Iterator[tuple[str, Picture | str]]:
     """
     pictures, job = dig(run.record, "pictures"), dig(run.record, "job")
     styles, hashes = dig(job, "styles"), dig(pictures, "styles")
+    if isinstance(dig(job, "image"), str):
+        yield "Picture", _found(dig(job, "image"), dig(pictures, "content"), run.folder)
+        return
     styles = styles if isinstance(styles, list) else []
     hashes = hashes if isinstance(hashes, list) else []
     yield "Photograph", _found(dig(job, "content"), dig(pictures, "content"), run.folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from velatura.core.errors import ConfigError
 from velatura.jobs.survey.definition import Definition, unseal
 from velatura.jobs.survey.plan import Kind, Side, checksum, plan
 
-__all__ = ["FORMAT", "Answer", "Answers", "digest_of", "read_answers"]
+__all__ = ["FORMAT", "Answer", "Answers", "answers_files", "digest_of", "read_answers"]
 
 FORMAT = "velatura survey answers 1"
 """What an answers file calls itself."""
@@ -96,6 +97,20 @@ class Answers:
     def attentive(self) -> bool:
         """Whether every check was passed."""
         return all(answer.passed for answer in self.answers)
+
+
+def answers_files(path: str | Path) -> list[Path]:
+    """A file of answers, or every one in a folder.
+
+    Raises:
+        ConfigError: The folder holds no JSON file.
+    """
+    if not os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where a name is too long
+        return [Path(path)]
+    files = sorted(file for file in Path(path).iterdir() if file.suffix.lower() == ".json")
+    if not files:
+        raise ConfigError(f"folder {path} holds no .json file")
+    return files
 
 
 def read_answers(paths: Sequence[Path]) -> tuple[Definition, list[Answers]]:

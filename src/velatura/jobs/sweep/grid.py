@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from velatura.core.errors import ConfigError
 
-__all__ = ["Axis", "Combination", "Point", "count_points", "grid_points", "log_range", "short"]
+__all__ = ["Axis", "Combination", "Point", "count_points", "grid_points", "log_range", "short", "short_name"]
 
 Combination = Literal["crossed", "paired"]
 """Every value of an axis with every one of the others, or the first with the first."""
@@ -127,3 +127,11 @@ def _point(axes: Sequence[Axis], indices: tuple[int, ...]) -> Point:
         indices=indices,
         numbers={axis.name: axis.numbers[index] for axis, index in at if axis.numbers is not None},
     )
+
+
+def short_name(axis: str) -> str:
+    """What an axis is called beside a value: ``lr`` of ``optimizer``, ``style weight`` of ``terms.style``."""
+    *others, last = axis.split(".")
+    if not others or last not in ("name", "weight"):
+        return last
+    return others[-1] if last == "name" else f"{others[-1]} weight"

@@ -8,17 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from velatura.core.errors import ConfigError
-from velatura.jobs.sweep.reading import read_document
+from velatura.jobs.sweep.reading import Document, read_document
 from velatura.jobs.sweep.spec import Sweep, parse_sweep
 from velatura.sweeps import sweep_file
 
 __all__ = ["load_sweep"]
 
 _SUFFIXES = (".yaml", ".yml")
+_IN_PYTHON = "the sweep"
 
 
 def load_sweep(
-    name_or_path: str | Path,
+    spec: str | Path | Mapping[str, Any],
     *,
     reduced: bool = False,
     changes: Mapping[str, Any] | None = None,
@@ -28,7 +29,8 @@ def load_sweep(
     """Reads a sweep and checks it.
 
     Args:
-        name_or_path: A YAML file, or the name of a sweep that ships.
+        spec: A YAML file, the name of a sweep that ships, or what such a file says as a mapping, whose paths
+            are relative to the current folder.
         reduced: Take its reduced form: smaller pictures, fewer steps, networks that are at hand.
         changes: Settings laid over the base, by dotted field.
         contents: Photographs in the place of its own: a file, a folder, a glob, or a sample's name.
@@ -37,16 +39,33 @@ def load_sweep(
     Raises:
         ConfigError: There is no such sweep, or it is wrong somewhere; with the line, where it has one.
     """
-    text = os.fspath(name_or_path)
-    is_file = isinstance(name_or_path, Path) or os.sep in text or text.endswith(_SUFFIXES)
-    path = Path(text) if is_file else sweep_file(text)
-    if is_file and path.suffix not in _SUFFIXES:
-        raise ConfigError(f"expected a sweep in YAML, such as sweep.yaml, not {text!r}")
+    document, folder = _document(spec)
     return parse_sweep(
-        read_document(path, name=text),
-        folder=path.absolute().parent,
+        document,
+        folder=folder,
         reduced=reduced,
         changes=changes,
         contents=contents,
         styles=styles,
     )
+
+
+def _document(spec: str | Path | Mapping[str, Any]) -> tuple[Document, Path]:
+    """What a sweep says, and the folder that its paths are relative to."""
+    if isinstance(spec, Mapping):
+        return Document(name=_IN_PYTHON, content=_as_of_yaml(spec), lines={}), Path.cwd()
+    text = os.fspath(spec)
+    is_file = isinstance(spec, Path) or os.sep in text or text.endswith(_SUFFIXES)
+    path = Path(text) if is_file else sweep_file(text)
+    if is_file and path.suffix not in _SUFFIXES:
+        raise ConfigError(f"expected a sweep in YAML, such as sweep.yaml, not {text!r}")
+    return read_document(path, name=text), path.absolute().parent
+
+
+def _as_of_yaml(value: Any) -> Any:
+    """A value of Python as YAML would have it."""
+    if isinstance(value, Mapping):
+        return {key: _as_of_yaml(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_of_yaml(item) for item in value]
+    return os.fspath(value) if isinstance(value, Path) else value

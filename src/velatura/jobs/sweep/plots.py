@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from velatura.core.files import atomic_path
-from velatura.jobs.plot import plot_curves
-from velatura.jobs.sweep.grid import Axis, Point
+from velatura.jobs.plot import add_legend, figure_with_panels, plot_curves
+from velatura.jobs.sweep.grid import Axis, Point, short_name
 from velatura.jobs.sweep.spec import Sweep
 from velatura.jobs.sweep.store import Measured, Store
 from velatura.jobs.sweep.summary import Row
+from velatura.metrics import Metric
 
 __all__ = ["plot_losses", "plot_metrics"]
 
-_COLUMNS = 3
+_BETTER = {"lower": "lower is better", "higher": "higher is better", "one": "1 is best"}
+_MEAN = "mean, 95 % interval"
+_LETTERS = 30
+_APART = 0.08  # Between intervals of several lines at one label.
+_PUBLISHED = "tab:red"
 _MOST_PANELS, _MOST_LINES = 6, 12
 
 
 def plot_metrics(sweep: Sweep, rows: Sequence[Row], path: Path) -> None:
     """A panel a metric: its mean with the interval along one axis, a line for each place on the others.
 
-    Values that were published stand as crosses. Along goes the axis of numbers that comes last, or
-    the last one.
+    Where there is one line, each pair's own values are drawn thinly behind it. Values that were
+    published stand as crosses, on an axis of their own. Along goes the axis of numbers that comes
+    last, or the last one.
 
     Args:
         sweep: What was varied.
@@ -37,27 +44,41 @@ def plot_metrics(sweep: Sweep, rows: Sequence[Row], path: Path) -> None:
     along = ([axis for axis in sweep.axes if axis.numbers is not None] or list(sweep.axes))[-1]
     lines = _lines(sweep, along, rows)
     names = list(sweep.evaluation.metrics)
-    figure, panels = _panels(len(names))
+    figure, panels = figure_with_panels(len(names))
+    is_line = along.numbers is not None and (sweep.combination == "crossed" or len(sweep.axes) == 1)
     for name, axes in zip(names, panels, strict=True):
-        for label, of_line in list(lines.items())[:_MOST_LINES]:
-            is_line = along.numbers is not None and (sweep.combination == "crossed" or len(sweep.axes) == 1)
-            _draw_metric(axes, along, name, label, of_line, linestyle="-" if is_line else "")
-        judged = sweep.evaluation.metrics[name].metric
-        better = {"lower": "lower is better", "higher": "higher is better", "one": "1 is best"}
+        for number, (label, of_line) in enumerate(list(lines.items())[:_MOST_LINES]):
+            aside = 0.0 if along.numbers is not None else _APART * (number - (len(lines) - 1) / 2)
+            if len(lines) == 1:
+                _draw_pairs(axes, along, name, of_line)
+            _draw_metric(axes, along, name, label, of_line, aside, linestyle="-" if is_line else "")
+        _draw_published(axes, along, name, rows)
         cut = f" (the first {_MOST_LINES} of {len(lines)} lines)" if len(lines) > _MOST_LINES else ""
-        axes.set(title=f"{name}{cut}", xlabel=along.name, ylabel=f"({better[judged.direction]})")
+        metric = sweep.evaluation.metrics[name].metric
+        axes.set(title=f"{name}{cut}", xlabel=along.name, ylabel=_unit(metric))
         if along.numbers is not None and _spans_magnitudes(along.numbers):
-            axes.set_xscale("log")
+            axes.set_xscale("symlog" if min(along.numbers) == 0 else "log", **_linear_below(along.numbers))
         elif along.numbers is None:
-            axes.set_xticks(range(len(along)), along.labels, rotation=30, ha="right", fontsize=7)
-        if len(lines) > 1:
-            axes.legend(frameon=False, fontsize=7)
+            axes.set_xticks(range(len(along)), along.labels, rotation=30, ha="right", fontsize=8)
+            axes.set_xlim(-0.5, len(along) - 0.5)
+    add_legend(figure, panels)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format=path.suffix[1:].lower())
 
 
+def _unit(metric: Metric) -> str:
+    """``dB (higher is better)``, in lines that fit beside a panel."""
+    return textwrap.fill(f"{metric.unit} ({_BETTER[metric.direction]})", _LETTERS)
+
+
 def _spans_magnitudes(numbers: Sequence[float]) -> bool:
-    return min(numbers) > 0 and max(numbers) >= 10 * min(numbers)
+    above = [number for number in numbers if number > 0]
+    return min(numbers) >= 0 and bool(above) and max(above) >= 10 * min(above)
+
+
+def _linear_below(numbers: Sequence[float]) -> dict[str, float]:
+    """Where an axis that has a zero begins to be logarithmic; nothing of one that has none."""
+    return {"linthresh": min(number for number in numbers if number > 0)} if min(numbers) == 0 else {}
 
 
 def _lines(sweep: Sweep, along: Axis, rows: Sequence[Row]) -> dict[str, list[Row]]:
@@ -71,31 +92,58 @@ def _lines(sweep: Sweep, along: Axis, rows: Sequence[Row]) -> dict[str, list[Row
 
 
 def _others(along: Axis, row: Row) -> str:
-    others = [f"{name}={label}" for name, label in row.point.labels.items() if name != along.name]
+    others = [
+        f"{short_name(name)} = {label}" for name, label in row.point.labels.items() if name != along.name
+    ]
     return ", ".join(others)
 
 
-def _draw_metric(
-    axes: Any, along: Axis, metric: str, label: str, rows: Sequence[Row], *, linestyle: str
-) -> None:
-    def place(row: Row) -> float:
-        name = row.point.labels[along.name]
-        return row.point.numbers.get(
-            along.name, float(along.labels.index(name)) if along.numbers is None else 0
-        )
+def _place(along: Axis, row: Row) -> float:
+    """Where a row stands along an axis: its number, or which label it has."""
+    name = row.point.labels[along.name]
+    return row.point.numbers.get(along.name, float(along.labels.index(name)) if along.numbers is None else 0)
 
-    ordered = sorted(rows, key=place)
+
+def _draw_metric(
+    axes: Any, along: Axis, metric: str, label: str, rows: Sequence[Row], aside: float, *, linestyle: str
+) -> None:
+    ordered = sorted(rows, key=lambda row: _place(along, row))
     means = [row.means[metric] for row in ordered]
     bars = [0.0 if math.isnan(mean.half_width) else mean.half_width for mean in means]
-    places = [place(row) for row in ordered]
+    places = [_place(along, row) + aside for row in ordered]
     values = [mean.value for mean in means]
-    axes.errorbar(
-        places, values, yerr=bars, marker="o", linestyle=linestyle, capsize=3, label=label or metric
-    )
-    published = [(place(row), value) for row in rows if (value := row.published_value(metric)) is not None]
-    if published:
-        axes.plot(*zip(*published, strict=True), "x", color="0.3", label="published")
-        axes.legend(frameon=False, fontsize=7)
+    axes.errorbar(places, values, yerr=bars, marker="o", linestyle=linestyle, capsize=3, label=label or _MEAN)
+
+
+def _draw_pairs(axes: Any, along: Axis, metric: str, rows: Sequence[Row]) -> None:
+    """What each pair has by itself: they differ more from each other than settings do."""
+    ordered = sorted(rows, key=lambda row: _place(along, row))
+    pairs = dict.fromkeys(pair for row in ordered for pair in row.of_pairs[metric])
+    if len(pairs) < 2:
+        return
+    for number, pair in enumerate(pairs):
+        found = [
+            (_place(along, row), row.of_pairs[metric][pair])
+            for row in ordered
+            if pair in row.of_pairs[metric]
+        ]
+        label = None if number else "one pair"
+        axes.plot(*zip(*found, strict=True), color="0.65", linewidth=0.8, marker=".", zorder=1, label=label)
+
+
+def _draw_published(axes: Any, along: Axis, metric: str, rows: Sequence[Row]) -> None:
+    """Values of a document, on an axis of their own: on other pictures, only their order compares."""
+    found = [
+        (_place(along, row), value) for row in rows if (value := row.published_value(metric)) is not None
+    ]
+    if not found:
+        return
+    other = axes.twinx()
+    other.plot(*zip(*found, strict=True), "x", color=_PUBLISHED)
+    axes.plot([], [], "x", color=_PUBLISHED, label="published, right axis")
+    other.margins(y=0.5)
+    other.tick_params(axis="y", labelcolor=_PUBLISHED, labelsize=8)
+    other.spines[["top", "left"]].set_visible(False)
 
 
 def plot_losses(
@@ -139,19 +187,4 @@ def _curves(
 
 
 def _label(labels: Mapping[str, str]) -> str:
-    return ", ".join(f"{name.rpartition('.')[2]}={label}" for name, label in labels.items())
-
-
-def _panels(count: int) -> tuple[Any, list[Any]]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    columns = min(_COLUMNS, count)
-    rows = -(-count // columns)
-    figure = Figure(figsize=(1 + 3.6 * columns, 0.6 + 2.8 * rows), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
-    panels = [figure.add_subplot(rows, columns, number) for number in range(1, count + 1)]
-    for axes in panels:
-        axes.grid(alpha=0.25, which="major")
-        axes.spines[["top", "right"]].set_visible(False)
-    return figure, panels
+    return ", ".join(f"{short_name(name)} = {label}" for name, label in labels.items())

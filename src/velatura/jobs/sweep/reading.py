@@ -39,7 +39,9 @@ class Document:
     lines: Mapping[At, int]
 
     def error(self, at: At, message: object) -> ConfigError:
-        """An error to raise, with file and line in front."""
+        """An error to raise, with file and line in front; what was no file has no lines."""
+        if not self.lines:
+            return ConfigError(f"{self.name}: {message}")
         known = next((self.lines[at[:end]] for end in range(len(at), -1, -1) if at[:end] in self.lines), 1)
         return ConfigError(f"{self.name}:{known}: {message}")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from velatura.imaging import Picture, read_picture
 from velatura.imaging.sheet import labelled_sheet
-from velatura.jobs.sweep.grid import Point
+from velatura.jobs.sweep.grid import Point, short_name
 from velatura.jobs.sweep.spec import Sweep
 from velatura.jobs.sweep.store import Measured, Store
 from velatura.ops.resize import fit, resize
@@ -79,8 +79,8 @@ def _row(sweep: Sweep, pair: str, labels: Mapping[str, str]) -> str:
 
 
 def _named(axis: str, label: str) -> str:
-    """``weight = 100``: the end of a dotted name is enough beside its value."""
-    return f"{axis.rpartition('.')[2]} = {label}"
+    """``style weight = 100``: the end of a dotted name is enough beside its value."""
+    return f"{short_name(axis)} = {label}"
 
 
 def _small(path: Path) -> Picture:

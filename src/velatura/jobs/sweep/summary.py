@@ -25,6 +25,7 @@ class Row:
     Args:
         point: Its place in the grid.
         means: Metric to mean over pairs and seeds.
+        of_pairs: Metric to what each pair has, a mean over its seeds.
         loss: Mean of the last losses.
         seconds: Mean time of a cell.
         failed: Cells that failed.
@@ -33,6 +34,7 @@ class Row:
 
     point: Point
     means: Mapping[str, Mean]
+    of_pairs: Mapping[str, Mapping[str, float]]
     loss: Mean
     seconds: Mean
     failed: int
@@ -66,11 +68,21 @@ def _row(sweep: Sweep, point: Point, cells: Sequence[Measured]) -> Row:
             name: mean_interval([cell.values.get(name, math.nan) for cell in whole])
             for name in sweep.evaluation.metrics
         },
+        of_pairs={name: _of_pairs(name, whole) for name in sweep.evaluation.metrics},
         loss=mean_interval([cell.loss for cell in whole]),
         seconds=mean_interval([cell.seconds for cell in whole]),
         failed=len(cells) - len(whole),
         published=sweep.published_at(point),
     )
+
+
+def _of_pairs(metric: str, cells: Sequence[Measured]) -> dict[str, float]:
+    values: dict[str, list[float]] = {}
+    for cell in cells:
+        value = cell.values.get(metric, math.nan)
+        if math.isfinite(value):
+            values.setdefault(cell.pair, []).append(value)
+    return {pair: math.fsum(found) / len(found) for pair, found in values.items()}
 
 
 def as_csv(sweep: Sweep, measured: Sequence[Measured]) -> str:

@@ -1,0 +1,79 @@
+"""The options that say which paintings go where."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+
+from velatura.core.errors import ConfigError
+from velatura.jobs.regions import Region, Regions, parse_region
+from velatura.jobs.schema import build, help_of
+
+__all__ = ["feather_option", "labels_option", "protect_option", "regions_of", "split_masks"]
+
+
+def labels_option(panel: str) -> Any:
+    """``--labels``."""
+    text = f"{help_of(Regions, 'labels')}; its regions: --mask '#ff0000=painting.jpg'"
+    return typer.Option("--labels", metavar="FILE", help=text, rich_help_panel=panel)
+
+
+def protect_option(panel: str) -> Any:
+    """``--protect``."""
+    return typer.Option("--protect", metavar="FILE", help=help_of(Regions, "protect"), rich_help_panel=panel)
+
+
+def feather_option(panel: str) -> Any:
+    """``--feather``."""
+    return typer.Option(
+        "--feather", metavar="PIXELS", help=help_of(Regions, "feather"), rich_help_panel=panel
+    )
+
+
+def split_masks(masks: Sequence[str]) -> tuple[tuple[Region, ...], tuple[str, ...]]:
+    """Those that name their paintings, and those that are in the order of the styles.
+
+    Raises:
+        ConfigError: There are some of each.
+    """
+    placed = tuple(parse_region(mask) for mask in masks if "=" in mask)
+    plain = tuple(mask for mask in masks if "=" not in mask)
+    if placed and plain:
+        raise ConfigError(
+            f"--mask {plain[0]} names no painting, and others do; write {plain[0]}=PAINTING, or none of them"
+        )
+    return placed, plain
+
+
+def regions_of(
+    placed: Sequence[Region],
+    plain: Sequence[str],
+    styles: Sequence[str],
+    *,
+    labels: str | None,
+    protect: str | None,
+    feather: float | None,
+) -> Regions:
+    """All regions of a job.
+
+    Args:
+        placed: Regions with their paintings.
+        plain: Masks in the order of the styles, of an optimisation.
+        styles: The paintings named on the command line.
+        labels: The label picture.
+        protect: Where the photograph stays.
+        feather: How far edges fade, in pixels.
+
+    Raises:
+        ConfigError: Not as many masks as styles, or options that do not fit together.
+    """
+    if plain and len(plain) != len(styles):
+        raise ConfigError(
+            f"{len(plain)} masks for {len(styles)} paintings; give one for each, or name them: "
+            f"--mask {plain[0]}=PAINTING"
+        )
+    in_order = tuple(Region(mask=mask, styles=(style,)) for mask, style in zip(plain, styles, strict=False))
+    given = {"regions": (*placed, *in_order), "labels": labels, "protect": protect, "feather": feather}
+    return build(Regions, {name: value for name, value in given.items() if value is not None})

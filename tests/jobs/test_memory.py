@@ -1,0 +1,74 @@
+"""What is said of memory before the start, and the tile that is chosen by it."""
+
+import pytest
+import torch
+
+from velatura.core.errors import ConfigError
+from velatura.imaging import Picture
+from velatura.jobs import memory
+from velatura.jobs.stylize import stylization, stylize_pictures
+
+
+def _pictures():
+    rng = torch.Generator().manual_seed(1)
+    return [Picture(torch.rand((3, 224, 256), generator=rng)) for _ in range(2)]
+
+
+def _run(seen, **changes):
+    content, style = _pictures()
+    settings = {"pyramid.smallest": 0, "pyramid.steps": [1], "optimizer.history": 2, **changes}
+    how = stylization("fast", changes=settings, precision="float32")
+    return stylize_pictures(content, [style], how, on_progress=seen.append)
+
+
+@pytest.fixture
+def _small_is_large(monkeypatch):
+    monkeypatch.setattr(memory, "_SAID_ABOVE", 1000)
+
+
+def test_nothing_is_said_of_small_pictures():
+    seen = []
+    result = _run(seen)
+    assert [progress.step for progress in seen] == [1]
+    assert "memory" not in result.record
+
+
+@pytest.mark.usefixtures("_small_is_large")
+def test_said_before_the_first_step_and_recorded():
+    seen = []
+    result = _run(seen)
+    first, *others = seen
+    assert first.step == 0
+    assert first.message.startswith("about ")
+    assert "GiB free" in first.message
+    assert [progress.step for progress in others] == [1]
+    foretold = result.record["memory"]
+    assert 100 < foretold["predicted_mib"] < 4000
+    assert foretold["tile"] is None
+
+
+@pytest.mark.usefixtures("_small_is_large")
+def test_a_tile_is_chosen_where_the_whole_does_not_fit_and_the_loss_is_the_same(monkeypatch):
+    whole = _run([])
+    monkeypatch.setattr(memory, "free_memory", lambda _: 45 * 2**20)
+    seen = []
+    result = _run(seen)
+    tile = result.record["memory"]["tile"]
+    assert tile is not None
+    assert tile < 256
+    assert f"in tiles of {tile} pixels" in seen[0].message
+    assert result.record["memory"]["predicted_mib"] <= whole.record["memory"]["predicted_mib"]
+    assert result.history[0]["loss"] == pytest.approx(whole.history[0]["loss"], rel=1e-4)
+
+
+@pytest.mark.usefixtures("_small_is_large")
+def test_a_tile_that_was_asked_for_stays(monkeypatch):
+    monkeypatch.setattr(memory, "free_memory", lambda _: 45 * 2**20)
+    assert _run([], tile=240).record["memory"]["tile"] == 240
+
+
+@pytest.mark.usefixtures("_small_is_large")
+def test_what_fits_in_no_tile_is_refused(monkeypatch):
+    monkeypatch.setattr(memory, "free_memory", lambda _: 2**20)
+    with pytest.raises(ConfigError, match=r"256x224 pixels take .* even in the smallest tiles"):
+        _run([])

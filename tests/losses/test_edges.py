@@ -1,0 +1,67 @@
+import pytest
+import torch
+from torch.autograd import gradcheck
+
+from velatura.core.errors import ConfigError
+from velatura.losses.edges import Edges
+
+
+def image(seed, size=(7, 6)):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(1, 3, *size, generator=generator, dtype=torch.float64)
+
+
+def ramp(slope):
+    """Grey that rises by ``slope`` a pixel from left to right."""
+    return (slope * torch.arange(8, dtype=torch.float64)).expand(1, 3, 5, 8)
+
+
+def test_a_worked_example():
+    # Beside a flat photograph: the slope, in the 3x6 pixels that have all neighbours.
+    loss = Edges(reduction="sum")
+    expected = 3 * 6 * 0.1**2
+    assert loss.forward(ramp(0.1), loss.target(ramp(0.0))).item() == pytest.approx(expected)
+
+
+def test_is_the_squared_distance_of_published_kernels():
+    kernel = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]], dtype=torch.float64) / 8
+    weights = torch.tensor([0.299, 0.587, 0.114], dtype=torch.float64)
+    error = 0.0
+    for turned in (kernel, kernel.T):
+        both = [
+            torch.nn.functional.conv2d(
+                (weights[:, None, None] * image(seed)[0]).sum(0)[None, None], turned[None, None]
+            )
+            for seed in (1, 2)
+        ]
+        error += (both[0] - both[1]).square().mean().item()
+    assert Edges().forward(image(1), Edges().target(image(2))).item() == pytest.approx(error, rel=1e-5)
+
+
+def test_a_turned_edge_counts_though_it_is_as_strong():
+    loss = Edges()
+    assert loss.forward(-ramp(0.1), loss.target(ramp(0.1))).item() == pytest.approx(
+        4 * loss.forward(ramp(0.1), loss.target(ramp(0.0))).item()
+    )
+
+
+def test_lighter_everywhere_changes_nothing():
+    assert Edges().forward(image(1) + 0.2, Edges().target(image(1))).item() < 1e-20
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "relative"])
+def test_gradient(reduction):
+    loss = Edges(reduction=reduction)
+    target, mask = loss.target(image(2)), image(3)[:, :1] + 0.1
+    inputs = image(1).requires_grad_()
+    assert gradcheck(lambda features: loss.forward(features, target, mask), inputs)
+
+
+def test_features_of_a_network_are_refused():
+    with pytest.raises(ValueError, match="a picture of 3 channels, not of 16; name the layer 'image'"):
+        Edges().target(torch.rand(1, 16, 4, 4))
+
+
+def test_relative_to_a_flat_photograph_is_refused():
+    with pytest.raises(ConfigError, match="relative to a target of zeros"):
+        Edges(reduction="relative").target(torch.full((1, 3, 8, 8), 0.5))
