@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -81,6 +82,20 @@ def test_a_notebook_names_author_title_and_year(name):
     assert year in first
 
 
+def test_text_is_renewed_without_a_run_and_code_is_not(tmp_path):
+    source = tmp_path / "small.py"
+    text, code = "# %% [markdown]\n# One\n\n", "# %%\nprint(6 * 7)\n"
+    source.write_text(text + code)
+    build.build(source)
+    source.write_text(text.replace("One", "Two") + code)
+    notebook = nbformat.read(build.build(source, text_only=True), as_version=4)
+    assert [cell.source for cell in notebook.cells] == ["Two", "print(6 * 7)"]
+    assert outputs(notebook)[0].text == "42\n"
+    source.write_text(text + code.replace("7", "8"))
+    with pytest.raises(ValueError, match="the code has changed"):
+        build.build(source, text_only=True)
+
+
 def test_warnings_of_a_cell_are_errors(tmp_path):
     source = tmp_path / "warning.py"
     source.write_text("# %%\nimport warnings\n\nwarnings.warn('old', DeprecationWarning)\n")
@@ -89,7 +104,7 @@ def test_warnings_of_a_cell_are_errors(tmp_path):
 
 
 def test_pictures_shrink_and_curves_stay_sharp():
-    rng = __import__("numpy").random.default_rng(0)
+    rng = np.random.default_rng(0)
     noisy = Image.fromarray(rng.integers(0, 256, (64, 64, 3), dtype="uint8"))
     plain = Image.new("RGB", (64, 64), "white")
     kinds = []
