@@ -43,6 +43,7 @@ PAGES = [
     "docs/training.md",
     "benchmarks/README.md",
     "benchmarks/quality/README.md",
+    "examples/README.md",
     *METHODS,
 ]
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         save_image,
         stylize,
         texture,
+        train,
     )
     from velatura.imaging import Picture
     from velatura.jobs.regions import Region
@@ -70,6 +71,7 @@ __all__ = [
     "stylize",
     "sweep",
     "texture",
+    "train",
 ]
 
 _HOMES = {
@@ -87,6 +89,7 @@ _HOMES = {
     "stylize": "velatura.api",
     "sweep": "velatura.studies",
     "texture": "velatura.api",
+    "train": "velatura.api",
 }
 _PARTS = ("backbones", "colors", "initializations", "losses", "metrics", "networks", "optimizers")
 
