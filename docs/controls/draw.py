@@ -19,7 +19,7 @@ from sheets import SIZE, grid, written
 
 import velatura
 from velatura.backbones import build_backbone
-from velatura.engine.optimization import Optimization
+from velatura.engine.method import Optimization
 from velatura.imaging import Picture
 from velatura.imaging.samples import draw_sample
 from velatura.jobs.scale_mixing import fine_method

@@ -36,11 +36,10 @@ if TYPE_CHECKING:
         save_image,
         stylize,
         texture,
-        train,
     )
     from velatura.imaging import Picture
     from velatura.jobs.regions import Region
-    from velatura.studies import analyse_survey, make_survey, report, sweep
+    from velatura.studies import analyse_survey, make_survey, report, sweep, train
 
 __all__ = [
     "Cancelled",
@@ -89,7 +88,7 @@ _HOMES = {
     "stylize": "velatura.api",
     "sweep": "velatura.studies",
     "texture": "velatura.api",
-    "train": "velatura.api",
+    "train": "velatura.studies",
 }
 _PARTS = ("backbones", "colors", "initializations", "losses", "metrics", "networks", "optimizers")
 

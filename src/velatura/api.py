@@ -8,9 +8,8 @@ from typing import Any, Literal
 
 from velatura.core.errors import ConfigError, unknown_name
 from velatura.core.progress import OnProgress, never, silent
+from velatura.engine.checkpoint import Checkpoints
 from velatura.engine.one_pass import OnePass
-from velatura.engine.optimization import Checkpoints
-from velatura.engine.train import Report
 from velatura.imaging import Picture, PictureSource, read_picture, write_picture
 from velatura.jobs.dream import dream_picture, dreaming
 from velatura.jobs.judging import Evaluator, Networks, evaluation, network_named, without_absent
@@ -19,10 +18,8 @@ from velatura.jobs.one_pass import OWN_SIZE, with_styles
 from velatura.jobs.reconstruct import reconstruct_picture, reconstruction
 from velatura.jobs.regions import Region, Regions, paintings_of, placed_pictures
 from velatura.jobs.result import Result
-from velatura.jobs.schema import build
 from velatura.jobs.stylize import stylization, stylize_pictures
 from velatura.jobs.texture import DEFAULT_TEXTURE, texture_pictures, texturing
-from velatura.jobs.train import Trained, TrainJob, run_train, training
 from velatura.ops.wrap import Wrap
 
 __all__ = [
@@ -34,7 +31,6 @@ __all__ = [
     "save_image",
     "stylize",
     "texture",
-    "train",
 ]
 
 
@@ -351,65 +347,6 @@ def evaluate(
     evaluator = Evaluator(how, networks)
     pictures = [Picture.of(picture) for picture in (output, content, style)]
     return evaluator(*pictures, reference=None if reference is None else Picture.of(reference))
-
-
-def train(
-    name: str,
-    contents: str | Path,
-    styles: str | Path | Sequence[str | Path],
-    output: str | Path,
-    *,
-    start: str | Path | None = None,
-    settings: Mapping[str, Any] | None = None,
-    on_report: Callable[[Report], None] = lambda _: None,
-    cancelled: Callable[[], bool] = never,
-    **options: Any,
-) -> Trained:
-    """Trains a network that stylises in one pass.
-
-    .. code-block:: python
-
-        velatura.train("johnson", "photos/", "painting.jpg", "run/", settings={"steps": 2000})
-        velatura.stylize("photo.jpg", model="run/").save("out.png")
-
-    Args:
-        name: A training preset, or a network, which stands for its paper's.
-        contents: Photographs to learn from: a folder, with all in it, or a tar.
-        styles: A painting, or several: files, folders or tars.
-        output: Folder for model, checkpoint, log and validation pictures.
-        start: Model to start from, by name or file; None: a new network.
-        settings: Changes to the preset by dotted path, such as ``{"batch": 8, "network.width": 16}``.
-        on_report: Told now and then where the training stands.
-        cancelled: Asked before every step; the run is saved.
-        **options: ``resume``, ``workers``, ``threads``, ``device``, ``report_every``, ``validate_every``,
-            ``save_every``: the fields of :class:`velatura.jobs.train.TrainJob`.
-
-    Returns:
-        Where the model is, and what the user should know.
-
-    Raises:
-        ConfigError: Pictures or settings that do not fit; a run in the folder that is not to be resumed.
-        ImageError: A painting of a network's own styles cannot be read.
-        OutputError: Nothing can be written to the folder.
-        WeightsError: The backbone's weights, or the model to start from, are missing or broken.
-        VelaturaError: Loss or gradient is not finite; the batch was saved.
-    """
-    named = None if start is None else str(start)
-    preset, config = training(name, changes=settings, start=named)
-    paths = (styles,) if isinstance(styles, str | Path) else styles
-    job = build(
-        TrainJob,
-        {
-            "preset": preset,
-            "training": config,
-            "contents": str(contents),
-            "styles": tuple(str(path) for path in paths),
-            "output": str(output),
-            "start": named,
-            **options,
-        },
-    )
-    return run_train(job, on_report=on_report, cancelled=cancelled)
 
 
 def load_image(path: str | Path) -> Picture:

@@ -7,7 +7,7 @@ from typing import Any
 import typer
 
 from velatura.core.errors import ConfigError
-from velatura.engine.optimization import Optimization
+from velatura.engine.method import Optimization
 from velatura.jobs.schema import help_of
 
 __all__ = ["fine_style_option", "layer_weights", "layers_option", "style_changes", "style_number_option"]

@@ -13,8 +13,8 @@ from velatura.backbones import Backbone, build_backbone
 from velatura.colors import StyleColors
 from velatura.core.errors import ConfigError
 from velatura.core.progress import OnProgress, Progress
+from velatura.engine.method import FineStyle, Optimization
 from velatura.engine.objective import IMAGE, Term
-from velatura.engine.optimization import FineStyle, Optimization
 from velatura.engine.pyramid import Pyramid
 from velatura.imaging import Picture
 from velatura.initializations import Content

@@ -13,9 +13,10 @@ from velatura.backbones import build_backbone
 from velatura.core.config import Setting, to_mapping
 from velatura.core.errors import Cancelled, ConfigError
 from velatura.core.progress import OnProgress, never, silent
-from velatura.engine.checkpoint import checkpointed_run
+from velatura.engine.checkpoint import Checkpoints, checkpointed_run
+from velatura.engine.method import Optimization
 from velatura.engine.one_pass import OnePass
-from velatura.engine.optimization import Checkpoints, Optimization, OptimizationStylizer
+from velatura.engine.optimization import OptimizationStylizer
 from velatura.engine.precision import PrecisionName, choose_device, choose_precision
 from velatura.imaging import Picture, read_at_most, read_picture
 from velatura.initializations import Picture as StartPicture
