@@ -14,11 +14,14 @@ from velatura.cli.regions import feather_option, labels_option, protect_option, 
 from velatura.cli.stylize import (
     color_changes,
     color_option,
+    dpi_option,
     keep_colors_option,
     palette_option,
     region_option,
+    size_option,
 )
 from velatura.core.errors import ConfigError
+from velatura.core.lengths import pixels_of
 from velatura.engine.one_pass import OnePass
 from velatura.imaging import WRITABLE
 from velatura.jobs.models import load_model
@@ -87,16 +90,8 @@ def apply(
     labels: Annotated[str | None, labels_option(_RESULT)] = None,
     protect: Annotated[str | None, protect_option(_RESULT)] = None,
     feather: Annotated[float | None, feather_option(_RESULT)] = None,
-    size: Annotated[
-        int | None,
-        field_option(
-            Stylization,
-            "size",
-            "PIXELS",
-            panel=_RESULT,
-            help="Longer edge of the result; unset: the photo's own size (pixels, at least 1)",
-        ),
-    ] = None,
+    size: Annotated[str | None, size_option(_RESULT, unset="the photo's own size")] = None,
+    dpi: Annotated[int | None, dpi_option(_RESULT)] = None,
     tile: Annotated[int | None, field_option(OnePass, "tile", "PIXELS", panel=_RUN)] = None,
     overlap: Annotated[int | None, field_option(OnePass, "overlap", "PIXELS", panel=_RUN)] = None,
     seed: Annotated[int | None, field_option(Stylization, "seed", "N", panel=_RUN)] = None,
@@ -145,7 +140,7 @@ def apply(
         working_size=OWN_SIZE,
         **given(
             {
-                "size": size,
+                "size": None if size is None else pixels_of(size, dpi=dpi),
                 "blend": numbers("blend", blend),
                 "seed": seed,
                 "device": device,
@@ -166,7 +161,7 @@ def apply(
             regions=regions,
             output=output if is_file else str(output_for(photo, Path(output))),
             stylization=how,
-            saving=build(Saving, given({"quality": quality, "bits": bits, "icc": icc})),
+            saving=build(Saving, given({"quality": quality, "bits": bits, "icc": icc, "dpi": dpi})),
         )
         for photo in photos
     ]

@@ -16,6 +16,7 @@ from velatura.cli.options import field_option, given, merged, numbers, option
 from velatura.cli.regions import feather_option, labels_option, protect_option, regions_of, split_masks
 from velatura.cli.styles import fine_style_option, layers_option, style_changes, style_number_option
 from velatura.core.errors import ConfigError
+from velatura.core.lengths import pixels_of
 from velatura.engine.method import Optimization
 from velatura.engine.one_pass import OnePass
 from velatura.jobs.models import load_model
@@ -29,6 +30,7 @@ from velatura.jobs.stylize import Stylization, StylizeJob, stylization
 __all__ = [
     "color_changes",
     "color_option",
+    "dpi_option",
     "given",
     "keep_colors_option",
     "merged",
@@ -36,6 +38,7 @@ __all__ = [
     "palette_option",
     "region_option",
     "register",
+    "size_option",
 ]
 
 _RESULT, _METHOD, _RUN, _FILES = "The picture", "The method", "The run", "Files"
@@ -75,6 +78,19 @@ def color_changes(color: str | None, palette: float | None, *, keep_colors: bool
     return {"color.name": "match-monge" if keep_colors else color, "color.palette": palette}
 
 
+def size_option(panel: str, *, unset: str = "the photo's, up to the preset's") -> Any:
+    """``--size``, in pixels or as a length."""
+    help_text = (
+        f"Longer edge of the result: pixels, or with --dpi a length such as 60cm or 24in; unset: {unset}"
+    )
+    return typer.Option("--size", metavar="PIXELS|LENGTH", help=help_text, rich_help_panel=panel)
+
+
+def dpi_option(panel: str) -> Any:
+    """``--dpi``, of a size on paper."""
+    return typer.Option("--dpi", metavar="N", help=help_of(Saving, "dpi"), rich_help_panel=panel)
+
+
 def region_option(panel: str) -> Any:
     """``--mask``, with the paintings that go there."""
     help_text = (
@@ -108,7 +124,8 @@ def stylize(
             show_default=False,
         ),
     ] = None,
-    size: Annotated[int | None, _how("size", "PIXELS")] = None,
+    size: Annotated[str | None, size_option(_RESULT)] = None,
+    dpi: Annotated[int | None, dpi_option(_RESULT)] = None,
     upsample: Annotated[bool, _how("upsample")] = False,
     strength: Annotated[float | None, _how("strength", "FACTOR")] = None,
     color: Annotated[str | None, color_option(_RESULT)] = None,
@@ -256,7 +273,7 @@ def stylize(
         controls={"structure": structure, "tv": tv, "refine": refine is not None},
         **given(
             {
-                "size": size,
+                "size": None if size is None else pixels_of(size, dpi=dpi),
                 "strength": strength,
                 "blend": numbers("blend", blend),
                 "seed": seed,
@@ -273,6 +290,7 @@ def stylize(
                 "quality": quality,
                 "bits": bits,
                 "icc": icc,
+                "dpi": dpi,
                 "record": record,
                 "history": history,
                 "plot": plot,
