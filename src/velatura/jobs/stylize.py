@@ -361,9 +361,10 @@ def _read(job: StylizeJob) -> tuple[Picture, list[Picture]]:
     if how.upsample:
         return read_picture(job.content), [read_picture(path) for path in job.styles]
     content = read_at_most(job.content, how.working_size if how.size is None else how.size)
-    scale = how.method.style_scale if isinstance(how.method, Optimization) else 1.0
-    edge = round(max(result_size(content, how)) * scale)
-    return content, [read_at_most(path, max(1, edge)) for path in job.styles]
+    edge = max(result_size(content, how))
+    if isinstance(how.method, Optimization):
+        edge = how.method.style_size or max(1, round(edge * how.method.style_scale))
+    return content, [read_at_most(path, edge) for path in job.styles]
 
 
 def _inputs(job: StylizeJob) -> list[Path]:
