@@ -29,6 +29,7 @@ PAGES = [
     "docs/reconstructions.md",
     "docs/controls/color.md",
     "docs/controls/regions.md",
+    "docs/controls/several-styles.md",
     "docs/experiments/README.md",
     "docs/experiments/saric2020.md",
     "docs/experiments/bisht2023.md",
@@ -42,6 +43,7 @@ PAGES = [
     "docs/training.md",
     "benchmarks/README.md",
     "benchmarks/quality/README.md",
+    "examples/README.md",
     *METHODS,
 ]
 
