@@ -13,6 +13,8 @@ from velatura.jobs.stylize import stylization
 from velatura.presets import Preset, load_preset, preset_names
 
 SIZES = {
+    "guillaumin2017": 720,
+    "guillaumin2017-notebook": 720,
     "guillaumin2017-reconstruction": 224,
     "reconstruction": 256,
     "saric2020-reconstruction": 256,
@@ -26,7 +28,10 @@ def test_the_presets_are_these():
         "fast",
         "gatys2015-reconstruction",
         "gatys2016",
+        "guillaumin2017",
+        "guillaumin2017-notebook",
         "guillaumin2017-reconstruction",
+        "li2018",
         "reconstruction",
         "saric2020",
         "saric2020-reconstruction",
@@ -209,6 +214,37 @@ def test_saric_2020():
     assert (found["terms.style.loss.name"], found["terms.style.loss.scale"]) == ("gram", "hw")
     assert found["initialization.name"] == "gaussian"
     assert (found["optimizer.name"], found["pyramid.steps"]) == ("lbfgs", [500])
+
+
+def test_li_2018():
+    found = values("li2018")
+    assert (found["backbone.name"], found["backbone.pooling"]) == ("vgg19", "average")
+    assert weights("li2018", "content") == {"conv4_2": 1}
+    assert weights("li2018", "style") == dict.fromkeys(("conv1_1", "conv1_2", "conv2_1", "conv2_2"), 1)
+    # C_W = 1, S_W = 1000; G = F F^T / (a b c d)
+    assert (found["terms.content.weight"], found["terms.style.weight"]) == (1, 1000)
+    assert (found["terms.style.loss.name"], found["terms.style.loss.scale"]) == ("gram", "chw")
+    # 15 outer steps of at most 20 iterations
+    assert (found["optimizer.name"], found["pyramid.steps"]) == ("lbfgs", [15 * 20])
+
+
+@pytest.mark.parametrize(
+    ("name", "steps", "start"),
+    [
+        ("guillaumin2017", 1000, {"initialization.name": "uniform"}),
+        ("guillaumin2017-notebook", 300, {"initialization.name": "content", "initialization.noise": 0.7}),
+    ],
+)
+def test_guillaumin_2017(name, steps, start):
+    found = values(name)
+    assert (found["backbone.name"], found["backbone.weights"]) == ("vgg16", "vgg16-caffe")
+    assert weights(name, "style") == dict.fromkeys(("relu1_2", "relu2_2", "relu3_3", "relu4_3"), 1)
+    assert (found["terms.content.weight"], found["terms.style.weight"]) == (5, 25)
+    assert (found["terms.content.loss.reduction"], found["terms.style.loss.reduction"]) == ("mean", "mean")
+    assert found["optimizer.name"] == "adam"
+    assert found["optimizer.lr"] == pytest.approx(2.0 / 255, rel=1e-12)
+    assert found["pyramid.steps"] == [steps]
+    assert start.items() <= found.items()
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from velatura.cli.help import App
 from velatura.core.errors import ConfigError
+from velatura.jobs.processes import begin_server, usual_processes
 
 __all__ = ["register"]
 
@@ -73,6 +75,7 @@ def sweep(
         raise ConfigError(
             "expected a sweep and a folder: velatura sweep SPEC -o FOLDER; --list names those that ship"
         )
+    _begin_processes(Path(output), jobs)
     from velatura.jobs.schema import build, parse_assignment
     from velatura.jobs.sweep import SearchJob, SweepJob, load_sweep, run_search, run_sweep
 
@@ -95,6 +98,13 @@ def sweep(
             searching = build(SearchJob, {"job": job, "trials": search, "objective": objective})
             result = run_search(searching, on_cell=on_cell, cancelled=cancelled)
     return _said(result)
+
+
+def _begin_processes(folder: Path, jobs: int | None) -> None:
+    """Has processes begin while this one imports, where cells are likely to be made in several."""
+    # The table stands at the end: with it, a sweep is most likely to be finished.
+    if (jobs or usual_processes()) > 1 and not (folder / "table.md").exists():
+        begin_server()
 
 
 def _list() -> int:

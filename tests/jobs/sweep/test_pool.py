@@ -1,9 +1,12 @@
 """Cells in several processes: the same results, and a process that dies takes one cell with it."""
 
+import multiprocessing
 import os
+from pathlib import Path
 
 import pytest
 
+from velatura.jobs.judging import Evaluation
 from velatura.jobs.sweep import pool, worker
 
 from .conftest import SPEC
@@ -27,7 +30,7 @@ class Deadly(worker.Worker):
         return super().__call__(cell)
 
 
-def begin_deadly(settings, stop):
+def begin_deadly(settings, stop, environment):
     pool._WORKERS[:] = [Deadly(settings, stop.is_set)]
 
 
@@ -35,8 +38,7 @@ def begin_deadly(settings, stop):
 def deadly(monkeypatch):
     # By its name, so that a process that is spawned finds it: tests are no package.
     monkeypatch.setattr(pool, "_begin", begin_deadly)
-    context = pool.multiprocessing.get_context("fork")
-    monkeypatch.setattr(pool.multiprocessing, "get_context", lambda kind: context)
+    monkeypatch.setattr(pool, "worker_context", lambda: multiprocessing.get_context("fork"))
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
@@ -46,3 +48,12 @@ def test_a_process_that_dies_fails_its_cell_alone(sweeping, deadly):
     assert errors["0.5"] is None
     assert errors["3"] is None
     assert errors["2"].startswith("the process that made it ended without an answer")
+
+
+@pytest.mark.parametrize("value", ["early", "late"])
+def test_processes_have_the_variables_of_now(monkeypatch, value):
+    """The server that begins them keeps those of when it began itself, which is before the second value."""
+    monkeypatch.setenv("VELATURA_TEST_OF_THE_POOL", value)
+    settings = worker.WorkerSettings(folder=Path(), evaluation=Evaluation(metrics={}))
+    with pool._Pool(1, settings) as processes:
+        assert processes._executor.submit(os.getenv, "VELATURA_TEST_OF_THE_POOL").result() == value

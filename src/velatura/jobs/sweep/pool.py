@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.synchronize import Event
@@ -14,11 +12,12 @@ from multiprocessing.synchronize import Event
 import torch
 
 from velatura.core.memory import keep_freed_memory
+from velatura.jobs.processes import worker_context
 from velatura.jobs.sweep.cells import Cell
 from velatura.jobs.sweep.store import Measured
 from velatura.jobs.sweep.worker import Worker, WorkerSettings
 
-__all__ = ["in_processes", "in_this_process", "usual_jobs"]
+__all__ = ["in_processes", "in_this_process"]
 
 _ASK_EVERY_S = 0.2
 _WAITING = 2  # Cells for each process: one in work, one at hand.
@@ -26,13 +25,6 @@ _DIED = "the process that made it ended without an answer, as where memory runs 
 
 _WORKERS: list[Worker] = []
 """The worker of this process, where it is one of a pool's."""
-
-
-def usual_jobs() -> int:
-    """How many processes a sweep has: as many as there are cores to run on."""
-    with contextlib.suppress(AttributeError):  # Not every system says.
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def in_this_process(
@@ -91,11 +83,10 @@ class _Pool:
 
     def __init__(self, jobs: int, settings: WorkerSettings) -> None:
         self.jobs, self.is_broken = jobs, False
-        # Not fork: it would copy torch's threads in whatever state they are in.
-        context = multiprocessing.get_context("spawn")
+        context = worker_context()
         self._stop = context.Event()
         self._executor = ProcessPoolExecutor(
-            jobs, context, initializer=_begin, initargs=(settings, self._stop)
+            jobs, context, initializer=_begin, initargs=(settings, self._stop, dict(os.environ))
         )
 
     def __enter__(self) -> _Pool:
@@ -140,9 +131,12 @@ class _Pool:
                 running[broken] = cell
 
 
-def _begin(settings: WorkerSettings, stop: Event) -> None:
+def _begin(settings: WorkerSettings, stop: Event, environment: Mapping[str, str]) -> None:
     # Ctrl-C goes to the whole group of processes: the first of them tells the others when to end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Where a server began this process, its variables are those of when the server began.
+    os.environ.clear()
+    os.environ.update(environment)
     keep_freed_memory()
     torch.set_num_threads(1)
     _WORKERS[:] = [Worker(settings, stop.is_set)]

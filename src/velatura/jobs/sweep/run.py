@@ -14,10 +14,11 @@ from velatura.core.config import Setting
 from velatura.core.errors import ConfigError, WeightsError
 from velatura.core.progress import never
 from velatura.jobs.judging import Evaluation, Evaluator
+from velatura.jobs.processes import usual_processes
 from velatura.jobs.sweep.cells import Cell, Planner
 from velatura.jobs.sweep.grid import Point
 from velatura.jobs.sweep.outputs import write_outputs
-from velatura.jobs.sweep.pool import in_processes, in_this_process, usual_jobs
+from velatura.jobs.sweep.pool import in_processes, in_this_process
 from velatura.jobs.sweep.spec import Sweep
 from velatura.jobs.sweep.store import Measured, Store
 from velatura.jobs.sweep.worker import WorkerSettings
@@ -152,7 +153,7 @@ class Sweeper:
         on_cell: OnCell = lambda progress: None,  # noqa: ARG005
         cancelled: Callable[[], bool] = never,
     ) -> None:
-        self.sweep, self.jobs = job.sweep, job.jobs or usual_jobs()
+        self.sweep, self.jobs = job.sweep, job.jobs or usual_processes()
         self.on_cell, self.cancelled = on_cell, cancelled
         self.store = Store(Path(job.folder))
         self.store.claim(job.sweep, objective=objective)
