@@ -239,6 +239,7 @@ def test_the_public_namespace_is_exactly_what_is_listed():
         "save_image",
         "stylize",
         "sweep",
+        "texture",
     }
 
 
