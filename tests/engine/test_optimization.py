@@ -17,6 +17,7 @@ from velatura.engine.pyramid import Pyramid
 from velatura.losses.diversity import Diversity
 from velatura.losses.gram import Gram
 from velatura.losses.wasserstein import Wasserstein
+from velatura.ops.filters import energy_above
 from velatura.ops.resize import resize
 from velatura.optimizers.adam import Adam
 from velatura.optimizers.lbfgs import LBFGS
@@ -183,6 +184,22 @@ def test_larger_strokes_come_of_a_larger_painting(small):
     stylizer.objective.aim = note
     small.paint(stylizer)
     assert sizes == [((12, 16), (32, 26)), ((24, 32), (64, 52))]
+
+
+def test_detail_is_limited_at_the_end(small):
+    """By the painting's, which is flat; a run without strength keeps the photograph."""
+    content, _ = small.pictures()
+    flat = torch.full_like(content, 0.5)
+    free, held = (
+        small.stylizer(detail=detail)(content, [flat], blend=[1.0], size=(24, 32)).pixels
+        for detail in (0.0, 1.0)
+    )
+    energies = [energy_above(picture[None], 0.25).sum().item() for picture in (free, held)]
+    assert energies[1] < 0.2 * energies[0]
+    still = small.stylizer(detail=1.0, strength=0)(content, [flat], blend=[1.0], size=(24, 32))
+    assert torch.equal(
+        still.pixels, small.stylizer(strength=0)(content, [flat], blend=[1.0], size=(24, 32)).pixels
+    )
 
 
 def test_the_blend_goes_from_one_painting_to_the_other(small):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from velatura.ops.filters import energy_above, sobel_magnitude
+from velatura.ops.filters import energy_above, finest_band, sobel_magnitude
 
 
 def _wave(height, width, down, across):
@@ -75,3 +75,26 @@ def test_every_channel_and_sample_has_its_own():
 def test_what_is_not_four_dimensional_is_refused(function):
     with pytest.raises(ValueError, match=r"must be \(B, C, H, W\)"):
         function(torch.zeros(3, 4, 4))
+
+
+def test_the_finest_band_of_a_worked_example():
+    """One bright pixel: 1 - (6/16)^2 of it stay, and a neighbour loses 4/16 * 6/16."""
+    image = torch.zeros(1, 1, 7, 7, dtype=torch.float64)
+    image[0, 0, 3, 3] = 1
+    band = finest_band(image)[0, 0]
+    assert band[3, 3].item() == pytest.approx(1 - (6 / 16) ** 2)
+    assert band[3, 4].item() == pytest.approx(-(4 / 16) * (6 / 16))
+    assert band[1, 5].item() == pytest.approx(-((1 / 16) ** 2))
+    assert band.sum().item() == pytest.approx(0)
+
+
+@pytest.mark.parametrize(("frequency", "share"), [(0.5, 1.0), (0.25, 0.75), (0.125, 0.2714)])
+def test_the_finest_band_of_a_wave(frequency, share):
+    """1 - cos^4(pi f), at the middle, where no edge is in reach."""
+    wave = _wave(16, 16, 0, frequency)
+    middle = (..., slice(4, 12), slice(4, 12))
+    assert_close(finest_band(wave)[middle], share * wave[middle], rtol=0, atol=1e-4)
+
+
+def test_a_flat_image_has_no_finest_band():
+    assert not finest_band(torch.full((1, 3, 4, 5), 0.3, dtype=torch.float64)).abs().max() > 1e-15

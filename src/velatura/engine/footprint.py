@@ -22,6 +22,7 @@ from velatura.core.memory import available_memory, resident_memory
 from velatura.engine.allocations import Allocations
 from velatura.engine.optimization import OptimizationStylizer
 from velatura.engine.pyramid import Scale
+from velatura.ops.threads import computing_threads
 from velatura.ops.winograd import winograd_pays
 
 __all__ = ["CANVAS_BYTES", "Footprint", "Growth", "Run", "choose_tile", "free_memory", "measure_footprint"]
@@ -191,9 +192,10 @@ def measure_footprint(
     needed = stylizer.backbone.smallest_input(stylizer.objective.layers)
     edges = [min(max(edge, needed), max(needed, *size)) for edge in _EDGES]
     is_cpu = stylizer.device.type == "cpu"
-    # What is prepared once must be there before anything is counted.
-    _measured(stylizer, edges[1], num_styles)
-    with _inputs(stylizer.backbone) as seen:
+    # In one thread: what each has for itself to work on would pass for something that grows with the pixels.
+    with _inputs(stylizer.backbone) as seen, computing_threads(1):
+        # What is prepared once must be there before anything is counted.
+        _measured(stylizer, edges[1], num_styles)
         measured = [_measured(stylizer, edge, num_styles) for edge in edges]
     growths = [
         Growth.through((edges[0] ** 2, small), (edges[1] ** 2, large))

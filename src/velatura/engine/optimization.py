@@ -18,6 +18,7 @@ from velatura.core.progress import OnProgress, Progress, never, silent
 from velatura.core.rng import generator
 from velatura.engine.checkpoint import read_checkpoint, write_checkpoint
 from velatura.engine.descent import Descent, Iterates
+from velatura.engine.detail import detail_of, limited_detail
 from velatura.engine.guides import Guiding
 from velatura.engine.objective import Term, Terms
 from velatura.engine.precision import Precision, laid_out
@@ -59,6 +60,11 @@ class Optimization:
         Interval(ge=1, le=2**16),
         Setting("Longer edge that the painting is looked at beside the finished canvas", unit="pixels"),
     ] = None
+    detail: Annotated[
+        float,
+        Ge(0),
+        Setting("Most energy of the finest detail, over the painting's, but in regions; 0: as it comes"),
+    ] = 0.0
     guides: Annotated[Guiding, Setting("How masks reach the layers")] = field(default_factory=Guiding)
     tile: Annotated[
         int | None,
@@ -278,6 +284,23 @@ class OptimizationStylizer:
             return draw(blend)
         return self.placement.sized((photograph.shape[2], photograph.shape[3])).drawn(draw, photograph)
 
+    def held(
+        self, picture: Tensor, content: Tensor, styles: Sequence[Tensor], blend: Sequence[float]
+    ) -> Tensor:
+        """A finished canvas with no more detail than is allowed; in regions, as it is."""
+        if self.method.detail == 0 or self.strength == 0 or self.placement is not None:
+            return picture
+        size = (picture.shape[2], picture.shape[3])
+        painted = detail_of(
+            content,
+            styles,
+            blend,
+            edge=max(size),
+            style_edge=self.style_edge(size, size),
+            strength=self.strength,
+        )
+        return limited_detail(picture, self.method.detail * painted, wrap=self.backbone.wrap)
+
     def shown(self, picture: Tensor, content: Tensor) -> Tensor:
         """What is seen of a canvas: the photograph itself where no painting goes."""
         if self.placement is None:
@@ -334,6 +357,8 @@ class _Run:
         picture = self.descent.picture() if done else self.descent.picture_so_far()
         # In place: the picture is a copy already.
         picture = self.stylizer.resized(picture, self.scales[-1].size).clamp_(0, 1)
+        if done:
+            picture = self.stylizer.held(picture, self.content, self.styles, self.blend)
         pixels = self.stylizer.shown(picture, self.content)[0].cpu().contiguous()
         return Outcome(pixels=pixels, history=self.history, interrupted=not done)
 

@@ -18,7 +18,7 @@ from velatura.imaging._png import decode_png16
 from velatura.imaging._resolution import resolution
 from velatura.imaging._tiff import decode_tiff16
 
-__all__ = ["Decoded", "decode"]
+__all__ = ["Decoded", "colour_shaper", "decode", "needs_tables", "read_exif", "shallow"]
 
 # Pixels beyond which 16 bits in colour take more than 10 s (PNG) or 2 GiB (TIFF).
 _LARGEST_16_BIT = {"PNG": 24_000_000, "TIFF": 40_000_000}
@@ -77,16 +77,16 @@ def decode(image: Image.Image, file: BinaryIO | None = None) -> Decoded:
     loaded(image)
     notes: list[str] = []
     # Only now: a PNG file may hold its EXIF behind the pixels, and a TIFF file has been turned.
-    turn, exif = _exif(image, notes)
+    turn, exif = read_exif(image, notes)
     profile = image.info.get("icc_profile") or None
     shaper = None
     grey = image.mode in ("I", "F") or image.mode.startswith("I;16")
     deep = _grey(image, notes) if grey else _deep(image, file, profile, notes)
     if deep is None:
-        (planes, alpha), profile = _shallow(image, profile, notes)
+        (planes, alpha), profile = shallow(image, profile, notes)
     else:
         planes, alpha = deep
-        profile, shaper = _shaper(profile, ("RGB",) if len(planes) == 3 else ("GRAY", "RGB"), notes)
+        profile, shaper = colour_shaper(profile, ("RGB",) if len(planes) == 3 else ("GRAY", "RGB"), notes)
     if alpha is not None:
         alpha = None if alpha.min() == full_scale(alpha) else upright(alpha, turn)
     planes = [upright(plane, turn) for plane in planes]
@@ -101,7 +101,7 @@ def decode(image: Image.Image, file: BinaryIO | None = None) -> Decoded:
     )
 
 
-def _exif(image: Image.Image, notes: list[str]) -> tuple[int, bytes | None]:
+def read_exif(image: Image.Image, notes: list[str]) -> tuple[int, bytes | None]:
     """How the image is turned, and the EXIF to keep. Broken EXIF makes no picture worse."""
     turn = 1
     try:
@@ -112,7 +112,7 @@ def _exif(image: Image.Image, notes: list[str]) -> tuple[int, bytes | None]:
         return turn, None
 
 
-def _shaper(
+def colour_shaper(
     profile: bytes | None, spaces: tuple[str, ...], notes: list[str]
 ) -> tuple[bytes | None, _icc.Shaper | None]:
     """The profile to keep and to apply in float32, or neither where it is sRGB or unusable."""
@@ -175,7 +175,7 @@ def _deep(
     format_ = image.format or ""
     if image.width * image.height > _LARGEST_16_BIT[format_]:
         reason = f"it has over {_LARGEST_16_BIT[format_] // 1_000_000} megapixels"
-    elif profile is not None and _needs_tables(profile):
+    elif profile is not None and needs_tables(profile):
         reason = "its colour profile is made of tables"
     else:
         file.seek(0)
@@ -198,14 +198,15 @@ def _bits(image: Image.Image, file: BinaryIO) -> int:
     return 8
 
 
-def _needs_tables(profile: bytes) -> bool:
+def needs_tables(profile: bytes) -> bool:
+    """Whether a profile of pixels of three colours or grey has no curves that could be applied to floats."""
     try:
         return _icc.color_space(profile) in ("RGB", "GRAY") and _icc.Shaper.of(profile) is None
     except ValueError:
         return False
 
 
-def _shallow(image: Image.Image, profile: bytes | None, notes: list[str]) -> tuple[Planes, bytes | None]:
+def shallow(image: Image.Image, profile: bytes | None, notes: list[str]) -> tuple[Planes, bytes | None]:
     """Whatever Pillow holds in 8 bits a channel, or fewer."""
     image = _expanded(image)
     alpha = np.asarray(image.getchannel("A")) if image.mode in ("LA", "RGBA") else None

@@ -82,7 +82,7 @@ def read_picture(
 
 
 def _decoded(path: Path, max_pixels: int, max_bytes: int) -> Decoded:
-    _check_file(path, max_bytes)
+    check_file(path, max_bytes)
     with path.open("rb") as file, pixel_limit(max_pixels), collected_warnings() as warned:
         try:
             check_png(file)
@@ -90,16 +90,22 @@ def _decoded(path: Path, max_pixels: int, max_bytes: int) -> Decoded:
             with Image.open(file, formats=_FORMATS) as image:
                 _check_size(image, file, max_pixels)
                 decoded = decode(image, file)
-                frames = _frames(image)
+                frames = frame_notes(image)
         except UnidentifiedImageError:
             raise ImageError(_unidentified(file)) from None
         except Image.DecompressionBombError as error:
-            raise ImageError(_too_large(int(re.findall(r"\d+", str(error))[0]), max_pixels)) from None
+            raise ImageError(too_large(int(re.findall(r"\d+", str(error))[0]), max_pixels)) from None
     decoded.notes = (*frames, *decoded.notes, *warned[:_MOST_WARNINGS])
     return decoded
 
 
-def _check_file(path: Path, max_bytes: int) -> None:
+def check_file(path: Path, max_bytes: int) -> None:
+    """Refuses what is no file, or too large a one.
+
+    Raises:
+        ImageError: It is.
+        OSError: There is no such file.
+    """
     status = path.stat()
     if stat.S_ISDIR(status.st_mode):
         raise ImageError("it is a folder")
@@ -117,17 +123,27 @@ def _check_size(image: Image.Image, file: BinaryIO, max_pixels: int) -> None:
     if image.format == "WEBP":
         max_pixels = max_pixels * 9 // 10  # Its decoder holds the picture four times.
     if image.width * image.height > max_pixels:
-        raise ImageError(_too_large(image.width * image.height, max_pixels))
+        raise ImageError(too_large(image.width * image.height, max_pixels))
     tags = getattr(image, "tag_v2", {})
     tile_width, tile_height = (int(tags.get(tag, 0)) for tag in (_TILE_WIDTH, _TILE_HEIGHT))
     if tile_width * tile_height > max_pixels:
-        raise ImageError(f"in a tile, {_too_large(tile_width * tile_height, max_pixels)}")
-    # Each scan of a progressive JPEG goes over the whole picture, and an empty one costs no byte.
+        raise ImageError(f"in a tile, {too_large(tile_width * tile_height, max_pixels)}")
+    check_scans(image, file)
+
+
+def check_scans(image: Image.Image, file: BinaryIO) -> None:
+    """Refuses a JPEG that is made to take time.
+
+    Raises:
+        ImageError: Each scan of a progressive JPEG goes over the whole picture, and an empty one costs no
+            byte: it has too many.
+    """
     if image.info.get("progressive") and (scans := _count(file, b"\xff\xda")) > _MAX_SCANS:
         raise ImageError(f"it has {scans} scans, more than the limit of {_MAX_SCANS}")
 
 
-def _too_large(pixels: int, max_pixels: int) -> str:
+def too_large(pixels: int, max_pixels: int) -> str:
+    """What to say of a picture of too many pixels."""
     return f"it has {pixels / 1e6:.6g} megapixels, more than the limit of {max_pixels / 1e6:.6g}"
 
 
@@ -139,7 +155,7 @@ def _count(file: BinaryIO, marker: bytes) -> int:
     return count
 
 
-def _frames(image: Image.Image) -> tuple[str, ...]:
+def frame_notes(image: Image.Image) -> tuple[str, ...]:
     """A note where the file has more than the frame that was read."""
     try:
         if image.format == "MPO" or not getattr(image, "is_animated", False):

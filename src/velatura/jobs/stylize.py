@@ -17,7 +17,7 @@ from velatura.engine.checkpoint import checkpointed_run
 from velatura.engine.one_pass import OnePass
 from velatura.engine.optimization import Checkpoints, Optimization, OptimizationStylizer
 from velatura.engine.precision import PrecisionName, choose_device, choose_precision
-from velatura.imaging import Picture, read_picture
+from velatura.imaging import Picture, read_at_most, read_picture
 from velatura.initializations import Picture as StartPicture
 from velatura.jobs.coloring import Coloring, color_notes
 from velatura.jobs.memory import foretell_memory
@@ -314,8 +314,7 @@ def run_stylize(
         VelaturaError: The loss is not finite, steps lead too far whatever their size, or memory runs out.
     """
     writer = Writer(job.saving, output=Path(job.output), inputs=_inputs(job))
-    content = read_picture(job.content)
-    styles = [read_picture(path) for path in job.styles]
+    content, styles = _read(job)
     writer.check(profile=content.icc, name=content.name)
     result = stylize_pictures(
         content,
@@ -328,6 +327,17 @@ def run_stylize(
         cancelled=cancelled,
     )
     return replace(result, notes=result.notes + writer.write(result, to_mapping(job)))
+
+
+def _read(job: StylizeJob) -> tuple[Picture, list[Picture]]:
+    """The photograph and the paintings; what memory is too small for, no larger than it is of use."""
+    how = job.stylization
+    if how.upsample:
+        return read_picture(job.content), [read_picture(path) for path in job.styles]
+    content = read_at_most(job.content, how.working_size if how.size is None else how.size)
+    scale = how.method.style_scale if isinstance(how.method, Optimization) else 1.0
+    edge = round(max(result_size(content, how)) * scale)
+    return content, [read_at_most(path, max(1, edge)) for path in job.styles]
 
 
 def _inputs(job: StylizeJob) -> list[Path]:

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from velatura.ops.positions import check_features
 
-__all__ = ["energy_above", "sobel_gradient", "sobel_magnitude"]
+__all__ = ["energy_above", "finest_band", "sobel_gradient", "sobel_magnitude"]
 
 
 def sobel_magnitude(image: Tensor) -> Tensor:
@@ -92,3 +92,27 @@ def energy_above(image: Tensor, frequency: float) -> Tensor:
     counted = vertical[:, None].square() + horizontal.square() >= frequency**2
     energy: Tensor = (power * counted).sum(dim=(2, 3)) / (height * width * window.square().sum())
     return energy
+
+
+def finest_band(image: Tensor) -> Tensor:
+    r"""What the binomial filter (1, 4, 6, 4, 1) / 16 along both axes takes away.
+
+    The first band of a Laplacian pyramid (Burt and Adelson 1983) that is not subsampled: of a wave along one
+    axis it holds :math:`1 - \cos^4(\pi f)`, all at half a cycle a pixel, three quarters at a quarter of one.
+    The outermost pixels are repeated beyond the edge.
+
+    Args:
+        image: ``(B, C, H, W)``.
+
+    Returns:
+        ``(B, C, H, W)``, zero where the image is flat.
+
+    Raises:
+        ValueError: ``image`` is not four-dimensional.
+    """
+    check_features(image)
+    padded = functional.pad(image, (2, 2, 2, 2), mode="replicate")
+    # Twice the weights 1, 2, 1 are 1, 4, 6, 4, 1.
+    for axis in (2, 2, 3, 3):
+        padded = _smoothed(padded, axis=axis)
+    return image - padded / 256
