@@ -27,7 +27,17 @@ def test_the_help_lists_every_command_under_its_heading(velatura):
     }
     assert commands == {
         "Options": ["--version", "--debug", "--help"],
-        "Pictures": ["stylize", "apply", "evaluate", "reconstruct", "sweep", "survey", "report", "samples"],
+        "Pictures": [
+            "stylize",
+            "apply",
+            "texture",
+            "evaluate",
+            "reconstruct",
+            "sweep",
+            "survey",
+            "report",
+            "samples",
+        ],
         "Networks": ["train", "distill", "export", "weights"],
         "What there is": [
             "presets",

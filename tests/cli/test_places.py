@@ -45,7 +45,7 @@ def test_stylize_takes_masks_and_says_what_they_leave(velatura, models, photo, p
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["--mask", "m.png"], "masks is a setting of a trained network, and the preset 'fast' optimises"),
+        (["--mask", "m.png"], "cannot read 'm.png': there is no such file"),
         (
             ["--preset", "instant", "--mask", "{left}", "--mask", "{left}"],
             "2 were given, and the styles are 1",

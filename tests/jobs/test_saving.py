@@ -58,7 +58,9 @@ def test_quality_is_for_the_pictures_that_can_use_it(job, tmp_path):
 def test_quality_and_bits_reach_the_file(job, tmp_path):
     run(job(output="good.jpg", saving={"quality": 100}))
     run(job(output="small.jpg", saving={"quality": 5}))
-    assert (tmp_path / "small.jpg").stat().st_size < (tmp_path / "good.jpg").stat().st_size / 1.5
+    assert (tmp_path / "small.jpg").stat().st_size < (
+        tmp_path / "good.jpg"
+    ).stat().st_size / 1.3  # The settings that both carry weigh the same.
     run(job(output="deep.png", saving={"bits": 16}))
     assert (tmp_path / "deep.png").read_bytes()[24] == 16  # bit depth, PNG (third edition) 11.2.1
 
