@@ -99,7 +99,7 @@ def _structures() -> Picture:
             "--structure 0.3": _stylized(structure=0.3),
             "--structure 1": _stylized(structure=1.0),
             "--structure 4": _stylized(structure=4.0),
-            "edges, --structure 1": _stylized(structure=1.0, settings=edges),
+            "edges, --structure 0.1": _stylized(structure=0.1, settings=edges),
         },
         columns=3,
     )
