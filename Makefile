@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # One torch thread a worker: tests run side by side.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
-.PHONY: demo test check whole setup lint types contract format bench clean
+.PHONY: demo test check whole setup lint types contract format examples bench clean
 
 demo: $(VENV)/.ready
 	$(BIN)/velatura samples demo --overwrite
@@ -46,6 +46,10 @@ contract: $(VENV)/.ready
 format: $(VENV)/.ready
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# The notebooks, with their pictures, from their sources.
+examples: $(VENV)/.ready
+	$(BIN)/python examples/build.py
 
 bench: $(VENV)/.ready
 	$(BIN)/velatura bench

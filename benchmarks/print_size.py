@@ -28,8 +28,9 @@ from torch import Tensor
 
 from velatura.backbones import build_backbone
 from velatura.core.memory import keep_freed_memory
+from velatura.engine.method import Optimization
 from velatura.engine.objective import Objective
-from velatura.engine.optimization import Optimization, OptimizationStylizer
+from velatura.engine.optimization import OptimizationStylizer
 from velatura.engine.parts import picture_tiles
 from velatura.engine.precision import choose_device, choose_precision
 from velatura.engine.pyramid import Pyramid

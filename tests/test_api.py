@@ -206,6 +206,40 @@ def test_judged_by_all_that_can_be_had():
     assert {"style-gram", "cfsd", "rmse", "edge-similarity"} <= set(values)
 
 
+def test_a_network_is_trained_and_applied(tmp_path):
+    (tmp_path / "photos").mkdir()
+    for seed in range(3):
+        pixels = torch.rand(3, 30, 40, generator=torch.Generator().manual_seed(seed))
+        velatura.save_image(pixels, tmp_path / "photos" / f"{seed}.png")
+    painting = _as_path(PAINTING, tmp_path)
+    settings = {
+        "network.width": 2,
+        "backbone.name": "vgg19-slim",
+        "terms.style.layers": {"relu1_1": 1},
+        "terms.content.layers": {"relu1_1": 1},
+        "crop": 16,
+        "batch": 2,
+        "steps": 2,
+    }
+    reports = []
+    trained = velatura.train(
+        "johnson",
+        tmp_path / "photos",
+        painting,
+        tmp_path / "run",
+        settings=settings,
+        on_report=reports.append,
+        report_every=1,
+        workers=0,
+        threads=1,
+    )
+    assert [report.step for report in reports if not report.held_out] == [1, 2]
+    assert not trained.interrupted
+    assert velatura.apply(trained.path, _tensor(PHOTO)).picture.pixels.shape == (3, 30, 40)
+    with pytest.raises(ConfigError, match=r"'worker'.*did you mean 'workers'"):
+        velatura.train("johnson", tmp_path / "photos", [painting], tmp_path / "other", worker=2)
+
+
 def test_the_public_namespace_is_exactly_what_is_listed():
     assert dir(velatura) == sorted(velatura.__all__)
     everything = {}
@@ -218,6 +252,7 @@ def test_the_public_namespace_is_exactly_what_is_listed():
         "ImageError",
         "OutputError",
         "Picture",
+        "Region",
         "VelaturaError",
         "WeightsError",
         "__version__",
@@ -240,6 +275,7 @@ def test_the_public_namespace_is_exactly_what_is_listed():
         "stylize",
         "sweep",
         "texture",
+        "train",
     }
 
 

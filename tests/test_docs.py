@@ -30,6 +30,7 @@ PAGES = [
     "docs/reconstructions.md",
     "docs/controls/color.md",
     "docs/controls/regions.md",
+    "docs/controls/several-styles.md",
     "docs/controls/start-and-end.md",
     "docs/controls/structure.md",
     "docs/controls/texture.md",
@@ -46,6 +47,7 @@ PAGES = [
     "docs/training.md",
     "benchmarks/README.md",
     "benchmarks/quality/README.md",
+    "examples/README.md",
     *METHODS,
 ]
 

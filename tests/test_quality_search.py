@@ -10,8 +10,8 @@ import pytest
 
 from velatura.backbones import build_backbone
 from velatura.core.errors import ConfigError
+from velatura.engine.method import Optimization
 from velatura.engine.objective import Objective
-from velatura.engine.optimization import Optimization
 from velatura.presets import Preset
 
 QUALITY = Path(__file__).parents[1] / "benchmarks" / "quality"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from velatura.engine.optimization import Optimization
+from velatura.engine.method import Optimization
 from velatura.jobs.schema import assign, build
 from velatura.presets import load_preset
 

@@ -38,7 +38,8 @@ if TYPE_CHECKING:
         texture,
     )
     from velatura.imaging import Picture
-    from velatura.studies import analyse_survey, make_survey, report, sweep
+    from velatura.jobs.regions import Region
+    from velatura.studies import analyse_survey, make_survey, report, sweep, train
 
 __all__ = [
     "Cancelled",
@@ -46,6 +47,7 @@ __all__ = [
     "ImageError",
     "OutputError",
     "Picture",
+    "Region",
     "VelaturaError",
     "WeightsError",
     "__version__",
@@ -68,10 +70,12 @@ __all__ = [
     "stylize",
     "sweep",
     "texture",
+    "train",
 ]
 
 _HOMES = {
     "Picture": "velatura.imaging",
+    "Region": "velatura.jobs.regions",
     "analyse_survey": "velatura.studies",
     "apply": "velatura.api",
     "evaluate": "velatura.api",
@@ -84,6 +88,7 @@ _HOMES = {
     "stylize": "velatura.api",
     "sweep": "velatura.studies",
     "texture": "velatura.api",
+    "train": "velatura.studies",
 }
 _PARTS = ("backbones", "colors", "initializations", "losses", "metrics", "networks", "optimizers")
 

@@ -8,20 +8,30 @@ from typing import Any, Literal
 
 from velatura.core.errors import ConfigError, unknown_name
 from velatura.core.progress import OnProgress, never, silent
+from velatura.engine.checkpoint import Checkpoints
 from velatura.engine.one_pass import OnePass
-from velatura.engine.optimization import Checkpoints
 from velatura.imaging import Picture, PictureSource, read_picture, write_picture
 from velatura.jobs.dream import dream_picture, dreaming
 from velatura.jobs.judging import Evaluator, Networks, evaluation, network_named, without_absent
 from velatura.jobs.models import Model, load_model
 from velatura.jobs.one_pass import OWN_SIZE, with_styles
 from velatura.jobs.reconstruct import reconstruct_picture, reconstruction
+from velatura.jobs.regions import Region, Regions, paintings_of, placed_pictures
 from velatura.jobs.result import Result
 from velatura.jobs.stylize import stylization, stylize_pictures
 from velatura.jobs.texture import DEFAULT_TEXTURE, texture_pictures, texturing
 from velatura.ops.wrap import Wrap
 
-__all__ = ["apply", "evaluate", "load_image", "load_model", "reconstruct", "save_image", "stylize", "texture"]
+__all__ = [
+    "apply",
+    "evaluate",
+    "load_image",
+    "load_model",
+    "reconstruct",
+    "save_image",
+    "stylize",
+    "texture",
+]
 
 
 def stylize(
@@ -32,6 +42,11 @@ def stylize(
     model: str | Path | Model | None = None,
     settings: Mapping[str, Any] | None = None,
     start: PictureSource | None = None,
+    regions: Sequence[Region] = (),
+    labels: PictureSource | None = None,
+    protect: PictureSource | None = None,
+    feather: float = 0.0,
+    fine_style: PictureSource | None = None,
     refine: PictureSource | None = None,
     structure: float | None = None,
     tv: float | None = None,
@@ -58,6 +73,13 @@ def stylize(
             :func:`load_model` gave.
         settings: Changes to the preset by dotted path, such as ``{"optimizer.lr": 0.05}``.
         start: The picture to start from, in place of what the preset starts from.
+        regions: Parts of the photograph with paintings of their own, each a :class:`velatura.Region`;
+            none: all paintings everywhere. Paintings of regions need not be named in ``style`` too.
+        labels: A picture with one colour for each region whose mask is a colour, such as ``"#ff0000"``.
+        protect: A picture that is white where the photograph is to stay, a face say.
+        feather: How far the edges of all masks fade, in pixels of the result to either side.
+        fine_style: The painting whose fine texture ``style`` is given first, so that the result has the
+            texture of the one and the composition of the other.
         refine: A finished picture to go on from, at the last scale alone and with gentle steps.
         structure: How much the photograph's outlines are kept; None or 0: as the preset does.
         tv: Weight of the total variation; None: the preset's.
@@ -89,7 +111,10 @@ def stylize(
     )
     start = refine if start is None else start
     styles: Sequence[Any] = style if isinstance(style, list | tuple) else [] if style is None else [style]
+    given = Regions(regions=tuple(regions), labels=labels, protect=protect, feather=feather)
+    styles = paintings_of(given, styles)
     loaded = None
+    named_styles: Sequence[Any] = styles
     if isinstance(how.method, OnePass):
         loaded = model if isinstance(model, Model) else load_model(how.method.model)
         how, styles = with_styles(loaded, how, styles)
@@ -98,6 +123,8 @@ def stylize(
         [Picture.of(one) for one in styles],
         how,
         start=None if start is None else Picture.of(start),
+        placed=placed_pictures(given, named_styles) if given else None,
+        fine=None if fine_style is None else Picture.of(fine_style),
         checkpoints=Checkpoints(
             save_to=None if checkpoint is None else Path(checkpoint),
             resume_from=None if resume is None else Path(resume),

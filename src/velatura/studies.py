@@ -1,4 +1,4 @@
-"""The Python door to experiments: sweeps, surveys, reports."""
+"""The Python door to long work: trainings, sweeps, surveys, reports."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from velatura.core.errors import ConfigError
 from velatura.core.progress import never
+from velatura.engine.train import Report
 from velatura.jobs.report.make import Made, ReportJob, run_report
 from velatura.jobs.schema import build
 from velatura.jobs.survey.analyse import Analysis, AnalysisJob, run_analysis
@@ -23,8 +24,9 @@ from velatura.jobs.sweep import (
     run_search,
     run_sweep,
 )
+from velatura.jobs.train import Trained, TrainJob, run_train, training
 
-__all__ = ["analyse_survey", "make_survey", "report", "sweep"]
+__all__ = ["analyse_survey", "make_survey", "report", "sweep", "train"]
 
 
 def sweep(
@@ -168,3 +170,62 @@ def report(source: str | Path, output: str | Path | None = None, **options: Any)
     """
     files = {"source": os.fspath(source), "output": None if output is None else os.fspath(output)}
     return run_report(build(ReportJob, {**files, **options}))
+
+
+def train(
+    name: str,
+    contents: str | Path,
+    styles: str | Path | Sequence[str | Path],
+    output: str | Path,
+    *,
+    start: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+    on_report: Callable[[Report], None] = lambda _: None,
+    cancelled: Callable[[], bool] = never,
+    **options: Any,
+) -> Trained:
+    """Trains a network that stylises in one pass.
+
+    .. code-block:: python
+
+        velatura.train("johnson", "photos/", "painting.jpg", "run/", settings={"steps": 2000})
+        velatura.stylize("photo.jpg", model="run/").save("out.png")
+
+    Args:
+        name: A training preset, or a network, which stands for its paper's.
+        contents: Photographs to learn from: a folder, with all in it, or a tar.
+        styles: A painting, or several: files, folders or tars.
+        output: Folder for model, checkpoint, log and validation pictures.
+        start: Model to start from, by name or file; None: a new network.
+        settings: Changes to the preset by dotted path, such as ``{"batch": 8, "network.width": 16}``.
+        on_report: Told now and then where the training stands.
+        cancelled: Asked before every step; the run is saved.
+        **options: ``resume``, ``workers``, ``threads``, ``device``, ``report_every``, ``validate_every``,
+            ``save_every``: the fields of :class:`velatura.jobs.train.TrainJob`.
+
+    Returns:
+        Where the model is, and what the user should know.
+
+    Raises:
+        ConfigError: Pictures or settings that do not fit; a run in the folder that is not to be resumed.
+        ImageError: A painting of a network's own styles cannot be read.
+        OutputError: Nothing can be written to the folder.
+        WeightsError: The backbone's weights, or the model to start from, are missing or broken.
+        VelaturaError: Loss or gradient is not finite; the batch was saved.
+    """
+    named = None if start is None else str(start)
+    preset, config = training(name, changes=settings, start=named)
+    paths = (styles,) if isinstance(styles, str | Path) else styles
+    job = build(
+        TrainJob,
+        {
+            "preset": preset,
+            "training": config,
+            "contents": str(contents),
+            "styles": tuple(str(path) for path in paths),
+            "output": str(output),
+            "start": named,
+            **options,
+        },
+    )
+    return run_train(job, on_report=on_report, cancelled=cancelled)

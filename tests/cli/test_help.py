@@ -71,7 +71,8 @@ def test_the_help_of_stylize_is_grouped_and_has_units(velatura):
     headings = [line[:-1] for line in answer.out.splitlines() if re.fullmatch(r"\w[\w ]*:", line)]
     assert headings == ["Arguments", "The picture", "The method", "The run", "Files", "Options"]
     text = " ".join(answer.out.split())
-    assert "--size PIXELS Longer edge of the result; unset: the photo's, up to the preset's (pixels, " in text
+    assert "--size PIXELS|LENGTH Longer edge of the result: pixels, or with --dpi a length such as " in text
+    assert "--dpi N How fine the file says it is to print; unset: as the photo says (pixels an inch, " in text
     assert "--checkpoint-every SECONDS" in text
     assert "-o, --output FILE" in text
     assert "[required]" in text

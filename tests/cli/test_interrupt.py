@@ -43,12 +43,12 @@ def test_a_second_ctrl_c_ends_at_once(photo, painting, tmp_path):
     # The first signal finds a step that never ends; only the second can end it.
     script = (
         "import sys, time\n"
-        "from velatura.cli import main, stylize\n"
+        "from velatura.cli import main, one\n"
         "def run(job, *, on_progress, cancelled, **_):\n"
         "    print('begun', flush=True)\n"
         "    while True:\n"
         "        time.sleep(0.01)\n"
-        "stylize.run = run\n"
+        "one.run = run\n"
         "main(sys.argv[1:])\n"
     )
     words = ["stylize", photo, painting, "-o", tmp_path / "out.png"]

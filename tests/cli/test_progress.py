@@ -98,3 +98,10 @@ def test_the_handlers_that_were_are_put_back():
     with cancelled_by_interrupt():
         assert signal.getsignal(signal.SIGINT) is not before[0]
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+@pytest.mark.parametrize(("quiet", "lines"), [(True, 0), (False, 1)])
+def test_what_is_said_before_the_first_step_is_a_line_of_its_own(capsys, quiet, lines):
+    with progress_on_stderr(quiet=quiet) as report:
+        report(Progress(step=0, steps=3, message="about 1.0 GiB of memory"))
+    assert capsys.readouterr().err.count("velatura: about 1.0 GiB of memory\n") == lines

@@ -4,13 +4,14 @@ import json
 import re
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from velatura.imaging import Picture, read_picture
+from velatura.imaging import Picture, read_at_most, read_picture
 
 
 def text_chunk(path):
@@ -326,3 +327,25 @@ def test_a_run_goes_on_in_other_tiles(stylize, tmp_path):
 def test_a_tile_that_is_all_margin_is_refused(stylize_refused):
     message = stylize_refused("--tile", 64)
     assert "a tile of 64 pixels is smaller than what the deepest layer sees; choose at least 176" in message
+
+
+def test_a_size_on_paper(stylize, tmp_path):
+    """2 cm at 64 pixels an inch: 50.4 pixels."""
+    assert stylize("-q", "--size", "2cm", "--dpi", "64").status == 0
+    picture = read_picture(tmp_path / "out.png")
+    assert (picture.width, picture.height, picture.dpi) == (50, 40, 64.0)
+
+
+def test_the_pixels_an_inch_of_the_photo_are_kept(stylize, photo, tmp_path):
+    with Image.open(photo) as image:
+        image.save(tmp_path / "dense.png", dpi=(240, 240))
+    assert stylize("-q", content=tmp_path / "dense.png").status == 0
+    assert read_picture(tmp_path / "out.png").dpi == 240
+
+
+def test_a_photo_too_large_for_memory_is_read_in_strips(stylize, photo, tmp_path, monkeypatch):
+    pytest.importorskip("pyvips")
+    whole = read_picture(photo)
+    monkeypatch.setattr("velatura.jobs.stylize.read_at_most", partial(read_at_most, whole_bytes=1))
+    assert stylize("-q").status == 0
+    assert read_picture(tmp_path / "out.png").width == whole.width

@@ -87,6 +87,22 @@ def test_a_name_is_taken_once(package):
         shapes.register("square")(object())
 
 
+def test_a_cell_of_a_notebook_may_be_run_again(package):
+    shapes = package("again", round=CIRCLE)
+
+    def define(module, name="Square"):
+        return type(name, (), {"__module__": module, "__qualname__": name})
+
+    shapes.register("square")(define("__main__"))
+    newer = shapes.register("square")(define("__main__"))
+    assert shapes["square"] is newer
+    for other in (define("__main__", "Box"), define("elsewhere")):
+        with pytest.raises(ValueError, match="shape 'square' is registered twice"):
+            shapes.register("square")(other)
+    with pytest.raises(ValueError, match="shape 'circle' is registered twice"):
+        shapes.register("circle")(define("__main__", "Circle"))
+
+
 def test_a_name_taken_by_two_modules_is_refused(package):
     shapes = package("double", one=CIRCLE, two=CIRCLE)
     for _ in range(2):

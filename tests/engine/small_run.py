@@ -12,8 +12,10 @@ from pathlib import Path
 import torch
 
 from velatura.backbones import BackboneConfig, build_backbone
+from velatura.engine.checkpoint import Checkpoints
+from velatura.engine.method import Optimization
 from velatura.engine.objective import Term
-from velatura.engine.optimization import Checkpoints, Optimization, OptimizationStylizer
+from velatura.engine.optimization import OptimizationStylizer
 from velatura.engine.precision import Precision
 from velatura.engine.pyramid import Pyramid
 from velatura.initializations import initializations

@@ -10,8 +10,8 @@ import pytest
 from torch.testing import assert_close
 
 from velatura.core.errors import ConfigError
+from velatura.engine.checkpoint import Checkpoints
 from velatura.engine.objective import Objective
-from velatura.engine.optimization import Checkpoints
 
 STEPS = 7
 

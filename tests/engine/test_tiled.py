@@ -8,8 +8,8 @@ from torch.testing import assert_close
 
 from velatura.backbones import BackboneConfig, build_backbone
 from velatura.core.errors import ConfigError, VelaturaError
+from velatura.engine.checkpoint import Checkpoints
 from velatura.engine.objective import Objective, Term
-from velatura.engine.optimization import Checkpoints
 from velatura.engine.parts import Sight, picture_tiles, sight
 from velatura.engine.tiled import TiledObjective
 from velatura.losses.content import Content

@@ -9,8 +9,8 @@ from torch.testing import assert_close
 
 from velatura.core.config import to_mapping
 from velatura.core.errors import Cancelled, ConfigError, WeightsError
+from velatura.engine.checkpoint import Checkpoints
 from velatura.engine.one_pass import OnePass
-from velatura.engine.optimization import Checkpoints
 from velatura.imaging import Picture, read_picture
 from velatura.jobs.models import load_model
 from velatura.jobs.saving import Saving

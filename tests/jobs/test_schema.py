@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from velatura.core.config import Idle, PartOf, Setting, to_mapping
 from velatura.core.errors import ConfigError
 from velatura.core.registry import Registry
-from velatura.engine.optimization import Optimization
+from velatura.engine.method import Optimization
 from velatura.jobs.schema import assign, build, help_of, parse_assignment
 from velatura.jobs.stylize import StylizeJob, stylization
 from velatura.losses import losses

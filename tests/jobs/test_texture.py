@@ -5,7 +5,7 @@ import torch
 from torch.testing import assert_close
 
 from velatura.core.errors import Cancelled, ConfigError
-from velatura.engine.optimization import Checkpoints
+from velatura.engine.checkpoint import Checkpoints
 from velatura.imaging import Picture, read_picture
 from velatura.jobs.saving import Saving
 from velatura.jobs.texture import TextureJob, texture_pictures, texturing

@@ -30,7 +30,6 @@ def joined(monkeypatch):
         return joined_gradient(features, **parts)
 
     monkeypatch.setattr("velatura.ops.moments.joined_gradient", watched)
-    monkeypatch.setattr("velatura.ops.pooling.joined_gradient", watched)
     return calls
 
 
@@ -79,10 +78,14 @@ def test_all_at_once_where_a_rectified_layer_is_tapped_and_pooled(joined):
     assert joined == [{"products", "everywhere", "pooled", "rectified"}]
 
 
-def test_pool_and_rectifier_at_once_where_nothing_taps_the_layer(joined):
+def test_a_pool_steps_over_the_rectifier_where_nothing_taps_the_layer():
     image = random(1, 3, 4, 6).requires_grad_()
-    average_pool(layer(image)[0]).sum().backward()
-    assert joined == [{"pooled", "rectified"}]
+    features, weight = layer(image)
+    pooled = average_pool(features)
+    assert pooled.grad_fn.next_functions[0][0] is below_rectifier(features).grad_fn
+    (ours,) = torch.autograd.grad(pooled.pow(3).sum(), image)
+    (theirs,) = torch.autograd.grad(functional.avg_pool2d(plain_layer(image, weight), 2).pow(3).sum(), image)
+    assert_close(ours, theirs)
 
 
 def test_a_map_that_others_read_too():

@@ -4,8 +4,8 @@ import pytest
 
 from velatura.core.errors import ConfigError
 from velatura.engine.deepdream import DeepDream
+from velatura.engine.method import Optimization
 from velatura.engine.one_pass import OnePass
-from velatura.engine.optimization import Optimization
 from velatura.engine.train import Training
 from velatura.jobs.models import SHIPPED
 from velatura.jobs.schema import build

@@ -3,38 +3,37 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from velatura.cli.batch import contents_of, output_for, run_batch
 from velatura.cli.help import App
-from velatura.cli.options import given, numbers
+from velatura.cli.options import field_option, given, numbers
+from velatura.cli.regions import feather_option, labels_option, protect_option, regions_of, split_masks
 from velatura.cli.stylize import (
     color_changes,
     color_option,
+    dpi_option,
     keep_colors_option,
-    mask_option,
     palette_option,
+    region_option,
+    size_option,
 )
 from velatura.core.errors import ConfigError
+from velatura.core.lengths import pixels_of
 from velatura.engine.one_pass import OnePass
 from velatura.imaging import WRITABLE
 from velatura.jobs.models import load_model
 from velatura.jobs.one_pass import OWN_SIZE, with_styles
+from velatura.jobs.regions import paintings_of
 from velatura.jobs.saving import Saving
-from velatura.jobs.schema import build, help_of
+from velatura.jobs.schema import build
 from velatura.jobs.stylize import Stylization, StylizeJob, stylization
 
 __all__ = ["register"]
 
 _RESULT, _RUN, _FILES = "The picture", "The run", "Files"
-
-
-def _option(config: type, field: str, metavar: str, *, panel: str, help: str = "") -> Any:  # noqa: A002
-    return typer.Option(
-        f"--{field}", metavar=metavar, help=help or help_of(config, field), rich_help_panel=panel
-    )
 
 
 def apply(
@@ -72,7 +71,7 @@ def apply(
     ] = None,
     blend: Annotated[
         str | None,
-        _option(
+        field_option(
             Stylization,
             "blend",
             "W,W,...",
@@ -83,28 +82,23 @@ def apply(
     list_styles: Annotated[
         bool, typer.Option("--list", help="Only list the network's styles.", rich_help_panel=_RESULT)
     ] = False,
-    alpha: Annotated[float | None, _option(OnePass, "alpha", "A", panel=_RESULT)] = None,
+    alpha: Annotated[float | None, field_option(OnePass, "alpha", "A", panel=_RESULT)] = None,
     color: Annotated[str | None, color_option(_RESULT)] = None,
     palette: Annotated[float | None, palette_option(_RESULT)] = None,
     keep_colors: Annotated[bool, keep_colors_option(_RESULT)] = False,
-    masks: Annotated[list[str] | None, mask_option(_RESULT)] = None,
-    size: Annotated[
-        int | None,
-        _option(
-            Stylization,
-            "size",
-            "PIXELS",
-            panel=_RESULT,
-            help="Longer edge of the result; unset: the photo's own size (pixels, at least 1)",
-        ),
-    ] = None,
-    tile: Annotated[int | None, _option(OnePass, "tile", "PIXELS", panel=_RUN)] = None,
-    overlap: Annotated[int | None, _option(OnePass, "overlap", "PIXELS", panel=_RUN)] = None,
-    seed: Annotated[int | None, _option(Stylization, "seed", "N", panel=_RUN)] = None,
-    device: Annotated[str | None, _option(Stylization, "device", "NAME", panel=_RUN)] = None,
+    masks: Annotated[list[str] | None, region_option(_RESULT)] = None,
+    labels: Annotated[str | None, labels_option(_RESULT)] = None,
+    protect: Annotated[str | None, protect_option(_RESULT)] = None,
+    feather: Annotated[float | None, feather_option(_RESULT)] = None,
+    size: Annotated[str | None, size_option(_RESULT, unset="the photo's own size")] = None,
+    dpi: Annotated[int | None, dpi_option(_RESULT)] = None,
+    tile: Annotated[int | None, field_option(OnePass, "tile", "PIXELS", panel=_RUN)] = None,
+    overlap: Annotated[int | None, field_option(OnePass, "overlap", "PIXELS", panel=_RUN)] = None,
+    seed: Annotated[int | None, field_option(Stylization, "seed", "N", panel=_RUN)] = None,
+    device: Annotated[str | None, field_option(Stylization, "device", "NAME", panel=_RUN)] = None,
     precision: Annotated[
         str | None,
-        _option(
+        field_option(
             Stylization,
             "precision",
             "NAME",
@@ -112,10 +106,10 @@ def apply(
             help="What the network computes in: bfloat16, or float32, which auto is too",
         ),
     ] = None,
-    threads: Annotated[int | None, _option(Stylization, "threads", "N", panel=_RUN)] = None,
-    quality: Annotated[int | None, _option(Saving, "quality", "N", panel=_FILES)] = None,
-    bits: Annotated[int | None, _option(Saving, "bits", "8|16", panel=_FILES)] = None,
-    icc: Annotated[str | None, _option(Saving, "icc", "srgb|keep", panel=_FILES)] = None,
+    threads: Annotated[int | None, field_option(Stylization, "threads", "N", panel=_RUN)] = None,
+    quality: Annotated[int | None, field_option(Saving, "quality", "N", panel=_FILES)] = None,
+    bits: Annotated[int | None, field_option(Saving, "bits", "8|16", panel=_FILES)] = None,
+    icc: Annotated[str | None, field_option(Saving, "icc", "srgb|keep", panel=_FILES)] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.", rich_help_panel=_RUN)] = False,
 ) -> int:
     """Stylise photographs with a trained network, one pass each.
@@ -131,13 +125,14 @@ def apply(
         raise ConfigError("apply needs at least one CONTENT: a photograph, a folder or a glob")
     if output is None:
         raise ConfigError("apply needs a folder for the pictures; give it with -o FOLDER")
+    placed, plain = split_masks(masks or ())
     how = stylization(
         model=model,
         changes=given(
             {
                 "alpha": alpha,
                 **color_changes(color, palette, keep_colors=keep_colors),
-                "masks": masks or None,
+                "masks": plain or None,
                 "tile": tile,
                 "overlap": overlap,
             }
@@ -145,7 +140,7 @@ def apply(
         working_size=OWN_SIZE,
         **given(
             {
-                "size": size,
+                "size": None if size is None else pixels_of(size, dpi=dpi),
                 "blend": numbers("blend", blend),
                 "seed": seed,
                 "device": device,
@@ -155,16 +150,18 @@ def apply(
         ),
     )
     network = load_model(model)
-    how, paintings = with_styles(network, how, styles or ())
+    regions = regions_of(placed, (), styles or (), labels=labels, protect=protect, feather=feather)
+    how, paintings = with_styles(network, how, paintings_of(regions, styles or ()))
     photos = [photo for content in contents for photo in contents_of(content)[0]]
     is_file = len(photos) == 1 and Path(output).suffix.lower() in WRITABLE and not Path(output).is_dir()
     jobs = [
         StylizeJob(
             content=str(photo),
             styles=paintings,
+            regions=regions,
             output=output if is_file else str(output_for(photo, Path(output))),
             stylization=how,
-            saving=build(Saving, given({"quality": quality, "bits": bits, "icc": icc})),
+            saving=build(Saving, given({"quality": quality, "bits": bits, "icc": icc, "dpi": dpi})),
         )
         for photo in photos
     ]

@@ -1,12 +1,33 @@
-"""From options as they were typed to a mapping of settings."""
+"""Options: how they are declared, and from what was typed to a mapping of settings."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from velatura.core.errors import ConfigError
+import typer
 
-__all__ = ["given", "merged", "numbers"]
+from velatura.core.errors import ConfigError
+from velatura.jobs.schema import help_of
+
+__all__ = ["field_option", "given", "merged", "numbers", "option"]
+
+
+def field_option(
+    config: type,
+    field: str,
+    metavar: str | None = None,
+    *,
+    panel: str,
+    help: str = "",  # noqa: A002 - typer's name
+) -> Any:
+    """``--FIELD``, with the help that the field of a config has, unless another is given."""
+    name = f"--{field.replace('_', '-')}"
+    return typer.Option(name, metavar=metavar, help=help or help_of(config, field), rich_help_panel=panel)
+
+
+def option(metavar: str, help: str, *names: str, panel: str) -> Any:  # noqa: A002 - typer's name
+    """An option of no field's own name; without names, that of the parameter."""
+    return typer.Option(*names, metavar=metavar, help=help, rich_help_panel=panel)
 
 
 def given(options: dict[str, Any]) -> dict[str, Any]:

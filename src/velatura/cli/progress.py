@@ -29,7 +29,7 @@ def progress_on_stderr(*, quiet: bool, title: str = "") -> Iterator[OnProgress]:
         title: What is being made, for runs of several.
     """
     if quiet:
-        yield _messages_only
+        yield _warnings_only
     elif sys.stderr.isatty():
         bar: tqdm[Any] = tqdm(desc=title or None, unit="step", dynamic_ncols=True, leave=False)
         with bar:
@@ -51,6 +51,12 @@ def _loss(progress: Progress) -> str:
 def _messages_only(progress: Progress) -> None:
     if progress.message:
         print(f"velatura: {progress.message}", file=sys.stderr)  # noqa: T201
+
+
+def _warnings_only(progress: Progress) -> None:
+    """What is said before the first step is no warning."""
+    if progress.step:
+        _messages_only(progress)
 
 
 def _draw(bar: tqdm[Any], progress: Progress) -> None:

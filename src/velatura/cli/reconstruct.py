@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-import time
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 from velatura.cli.help import App
-from velatura.cli.options import given, merged, numbers
+from velatura.cli.one import run_one
+from velatura.cli.options import given, merged, numbers, option
 from velatura.cli.progress import cancelled_by_interrupt, progress_on_stderr
 from velatura.core.errors import ConfigError
 from velatura.engine.deepdream import DeepDream
@@ -20,7 +21,6 @@ from velatura.jobs.reconstruct import DEFAULT_PRESET, ReconstructJob, optimizati
 from velatura.jobs.saving import Saving
 from velatura.jobs.schema import build, help_of, parse_assignment
 from velatura.jobs.stylize import Stylization
-from velatura.runners import run
 
 __all__ = ["register"]
 
@@ -32,8 +32,7 @@ app = App(
 )
 
 
-def _change(metavar: str, help: str, *names: str) -> Any:  # noqa: A002
-    return typer.Option(*names, metavar=metavar, help=help, rich_help_panel=_METHOD)
+_change = partial(option, panel=_METHOD)
 
 
 def _of(config: type, field: str, metavar: str | None, panel: str, *names: str) -> Any:
@@ -221,16 +220,7 @@ def _run_one(
         if isinstance(how, Dreaming)
         else ReconstructJob(stylization=how, **files)
     )
-    began = time.monotonic()
-    with cancelled_by_interrupt() as cancelled, progress_on_stderr(quiet=quiet) as on_progress:
-        result = run(job, on_progress=on_progress, cancelled=cancelled)
-    for note in result.notes:
-        typer.echo(f"velatura: {note}", err=True)
-    if not quiet:
-        ending = "interrupted: the best so far" if result.interrupted else f"{time.monotonic() - began:.1f} s"
-        typer.echo(f"{result.picture.width}x{result.picture.height} pixels, {ending}", err=True)
-    typer.echo(output)
-    return 130 if result.interrupted else 0
+    return run_one(job, quiet=quiet)
 
 
 def _run_many(

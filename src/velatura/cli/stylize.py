@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,48 +11,42 @@ import typer
 
 from velatura.cli.batch import contents_of, output_for, run_batch
 from velatura.cli.help import App
-from velatura.cli.options import given, merged, numbers
-from velatura.cli.progress import cancelled_by_interrupt, progress_on_stderr
+from velatura.cli.one import run_one
+from velatura.cli.options import field_option, given, merged, numbers, option
 from velatura.cli.regions import feather_option, labels_option, protect_option, regions_of, split_masks
+from velatura.cli.styles import fine_style_option, layers_option, style_changes, style_number_option
 from velatura.core.errors import ConfigError
+from velatura.core.lengths import pixels_of
+from velatura.engine.method import Optimization
 from velatura.engine.one_pass import OnePass
-from velatura.engine.optimization import Optimization
-from velatura.jobs.models import Model, load_model
+from velatura.jobs.models import load_model
 from velatura.jobs.one_pass import with_styles
 from velatura.jobs.regions import paintings_of
 from velatura.jobs.saving import Saving
 from velatura.jobs.schema import build, help_of, parse_assignment
 from velatura.jobs.stylization import is_one_pass
 from velatura.jobs.stylize import Stylization, StylizeJob, stylization
-from velatura.runners import run
 
 __all__ = [
     "color_changes",
     "color_option",
+    "dpi_option",
     "given",
     "keep_colors_option",
-    "mask_option",
     "merged",
     "numbers",
     "palette_option",
+    "region_option",
     "register",
+    "size_option",
 ]
 
 _RESULT, _METHOD, _RUN, _FILES = "The picture", "The method", "The run", "Files"
 
 
-def _how(field: str, metavar: str | None = None, *, panel: str = _RESULT, help: str = "") -> Any:  # noqa: A002
-    text = help or help_of(Stylization, field)
-    return typer.Option(f"--{field}", metavar=metavar, help=text, rich_help_panel=panel)
-
-
-def _saved(field: str, metavar: str) -> Any:
-    name = f"--{field.replace('_', '-')}"
-    return typer.Option(name, metavar=metavar, help=help_of(Saving, field), rich_help_panel=_FILES)
-
-
-def _change(metavar: str, help: str, *names: str) -> Any:  # noqa: A002
-    return typer.Option(*names, metavar=metavar, help=help, rich_help_panel=_METHOD)
+_how = partial(field_option, Stylization, panel=_RESULT)
+_saved = partial(field_option, Saving, panel=_FILES)
+_change = partial(option, panel=_METHOD)
 
 
 def keep_colors_option(panel: str) -> Any:
@@ -84,13 +78,20 @@ def color_changes(color: str | None, palette: float | None, *, keep_colors: bool
     return {"color.name": "match-monge" if keep_colors else color, "color.palette": palette}
 
 
-def mask_option(panel: str) -> Any:
-    """``--mask``, of trained networks."""
-    help_text = f"{help_of(OnePass, 'masks')}; repeated in the order of the styles"
-    return typer.Option("--mask", metavar="FILE", help=help_text, rich_help_panel=panel)
+def size_option(panel: str, *, unset: str = "the photo's, up to the preset's") -> Any:
+    """``--size``, in pixels or as a length."""
+    help_text = (
+        f"Longer edge of the result: pixels, or with --dpi a length such as 60cm or 24in; unset: {unset}"
+    )
+    return typer.Option("--size", metavar="PIXELS|LENGTH", help=help_text, rich_help_panel=panel)
 
 
-def _region_option(panel: str) -> Any:
+def dpi_option(panel: str) -> Any:
+    """``--dpi``, of a size on paper."""
+    return typer.Option("--dpi", metavar="N", help=help_of(Saving, "dpi"), rich_help_panel=panel)
+
+
+def region_option(panel: str) -> Any:
     """``--mask``, with the paintings that go there."""
     help_text = (
         "Where a painting goes, white in FILE: sky.png=night.jpg, or sky.png=one.jpg*0.7,other.jpg*0.3; "
@@ -123,7 +124,8 @@ def stylize(
             show_default=False,
         ),
     ] = None,
-    size: Annotated[int | None, _how("size", "PIXELS")] = None,
+    size: Annotated[str | None, size_option(_RESULT)] = None,
+    dpi: Annotated[int | None, dpi_option(_RESULT)] = None,
     upsample: Annotated[bool, _how("upsample")] = False,
     strength: Annotated[float | None, _how("strength", "FACTOR")] = None,
     color: Annotated[str | None, color_option(_RESULT)] = None,
@@ -146,10 +148,15 @@ def stylize(
         str | None,
         _change("NAME|FILE", "Trained network that does it in one pass; see: velatura apply --help"),
     ] = None,
-    masks: Annotated[list[str] | None, _region_option(_RESULT)] = None,
+    masks: Annotated[list[str] | None, region_option(_RESULT)] = None,
     labels: Annotated[str | None, labels_option(_RESULT)] = None,
     protect: Annotated[str | None, protect_option(_RESULT)] = None,
     feather: Annotated[float | None, feather_option(_RESULT)] = None,
+    fine_style: Annotated[str | None, fine_style_option(_METHOD)] = None,
+    style_size: Annotated[int | None, style_number_option("--style-size", "PIXELS", _METHOD)] = None,
+    style_scale: Annotated[float | None, style_number_option("--style-scale", "FACTOR", _METHOD)] = None,
+    style_layers: Annotated[str | None, layers_option("style", "relu1_1=4,relu2_1=2", _METHOD)] = None,
+    content_layers: Annotated[str | None, layers_option("content", "relu3_3", _METHOD)] = None,
     backbone: Annotated[
         str | None, _change("NAME", "Network whose features are compared; see: velatura backbones")
     ] = None,
@@ -244,6 +251,9 @@ def stylize(
     of_network = is_one_pass(preset, model=model)
     changes = {
         **color_changes(color, palette, keep_colors=keep_colors),
+        **style_changes(
+            size=style_size, scale=style_scale, style_layers=style_layers, content_layers=content_layers
+        ),
         "tile": tile,
         "masks": plain if of_network and plain else None,
         "backbone.name": backbone,
@@ -263,7 +273,7 @@ def stylize(
         controls={"structure": structure, "tv": tv, "refine": refine is not None},
         **given(
             {
-                "size": size,
+                "size": None if size is None else pixels_of(size, dpi=dpi),
                 "strength": strength,
                 "blend": numbers("blend", blend),
                 "seed": seed,
@@ -280,6 +290,7 @@ def stylize(
                 "quality": quality,
                 "bits": bits,
                 "icc": icc,
+                "dpi": dpi,
                 "record": record,
                 "history": history,
                 "plot": plot,
@@ -310,6 +321,7 @@ def stylize(
             content=str(photo),
             styles=paintings,
             regions=regions,
+            fine=fine_style,
             output=str(output_for(photo, Path(output)) if to_folder else output),
             stylization=how,
             saving=saving,
@@ -318,21 +330,7 @@ def stylize(
     ]
     if is_batch:
         return run_batch(jobs, quiet=quiet, model=network)
-    return _run_one(jobs[0], quiet=quiet, model=network)
-
-
-def _run_one(job: StylizeJob, *, quiet: bool, model: Model | None) -> int:
-    began = time.monotonic()
-    with cancelled_by_interrupt() as cancelled, progress_on_stderr(quiet=quiet) as on_progress:
-        result = run(job, model=model, on_progress=on_progress, cancelled=cancelled)
-    for note in result.notes:
-        typer.echo(f"velatura: {note}", err=True)
-    if not quiet:
-        seconds = time.monotonic() - began
-        ending = "interrupted: the best so far" if result.interrupted else f"{seconds:.1f} s"
-        typer.echo(f"{result.picture.width}x{result.picture.height} pixels, {ending}", err=True)
-    typer.echo(job.output)
-    return 130 if result.interrupted else 0
+    return run_one(jobs[0], quiet=quiet, model=network)
 
 
 def register(app: App, name: str, *, panel: str) -> None:

@@ -3,37 +3,27 @@
 from __future__ import annotations
 
 import re
-import time
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated
 
 import typer
 
 from velatura.cli.help import App
-from velatura.cli.options import given, merged, numbers
-from velatura.cli.progress import cancelled_by_interrupt, progress_on_stderr
+from velatura.cli.one import run_one
+from velatura.cli.options import field_option, given, merged, numbers, option
 from velatura.core.errors import ConfigError
 from velatura.jobs.saving import Saving
 from velatura.jobs.schema import build, help_of, parse_assignment
 from velatura.jobs.texture import DEFAULT_TEXTURE, TextureJob, Texturing, texturing
-from velatura.runners import run
 
 __all__ = ["register"]
 
 _RESULT, _METHOD, _RUN, _FILES = "The picture", "The method", "The run", "Files"
 
 
-def _how(field: str, metavar: str | None = None, *, panel: str = _RESULT, help: str = "") -> Any:  # noqa: A002
-    text = help or help_of(Texturing, field)
-    return typer.Option(f"--{field}", metavar=metavar, help=text, rich_help_panel=panel)
-
-
-def _saved(field: str, metavar: str) -> Any:
-    name = f"--{field.replace('_', '-')}"
-    return typer.Option(name, metavar=metavar, help=help_of(Saving, field), rich_help_panel=_FILES)
-
-
-def _change(metavar: str, help: str, *names: str) -> Any:  # noqa: A002
-    return typer.Option(*names, metavar=metavar, help=help, rich_help_panel=_METHOD)
+_how = partial(field_option, Texturing, panel=_RESULT)
+_saved = partial(field_option, Saving, panel=_FILES)
+_change = partial(option, panel=_METHOD)
 
 
 def texture(
@@ -164,7 +154,7 @@ def texture(
         ),
     )
     job = TextureJob(styles=tuple(paintings), output=output, texturing=how, saving=saving)
-    return _run_one(job, quiet=quiet)
+    return run_one(job, quiet=quiet)
 
 
 def _size(text: str | None) -> tuple[int, int] | None:
@@ -179,19 +169,6 @@ def _size(text: str | None) -> tuple[int, int] | None:
     if found is None:
         raise ConfigError(f"--size: expected WIDTHxHEIGHT such as 640x480, or one number, not {text!r}")
     return int(found[1]), int(found[2] or found[1])
-
-
-def _run_one(job: TextureJob, *, quiet: bool) -> int:
-    began = time.monotonic()
-    with cancelled_by_interrupt() as cancelled, progress_on_stderr(quiet=quiet) as on_progress:
-        result = run(job, on_progress=on_progress, cancelled=cancelled)
-    for note in result.notes:
-        typer.echo(f"velatura: {note}", err=True)
-    if not quiet:
-        ending = "interrupted: the best so far" if result.interrupted else f"{time.monotonic() - began:.1f} s"
-        typer.echo(f"{result.picture.width}x{result.picture.height} pixels, {ending}", err=True)
-    typer.echo(job.output)
-    return 130 if result.interrupted else 0
 
 
 def register(app: App, name: str, *, panel: str) -> None:

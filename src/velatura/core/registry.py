@@ -21,6 +21,12 @@ __all__ = ["Registry"]
 P = TypeVar("P")
 
 
+def _is_redefined(known: object, part: object) -> bool:
+    """Whether a cell or a script that is being written defines what it defined before."""
+    places = {(getattr(one, "__module__", ""), getattr(one, "__qualname__", "")) for one in (known, part)}
+    return len(places) == 1 and places.pop()[0] == "__main__"
+
+
 class Registry(Generic[P]):
     """Parts of one kind under their names.
 
@@ -39,12 +45,15 @@ class Registry(Generic[P]):
     def register(self, name: str) -> Callable[[P], P]:
         """Decorator that files a part under ``name``.
 
+        In a script or a notebook, a part takes the place of its own earlier definition: a cell may be run
+        again.
+
         Raises:
             ValueError: The name is taken.
         """
 
         def file(part: P) -> P:
-            if name in self._parts:
+            if name in self._parts and not _is_redefined(self._parts[name], part):
                 raise ValueError(f"{self.kind} {name!r} is registered twice")
             self._parts[name] = part
             if isinstance(part, type):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,33 @@ from torch import Tensor
 from velatura.core.errors import ConfigError, OutputError
 from velatura.core.files import atomic_path
 
-__all__ = ["checkpointed_run", "read_checkpoint", "read_tensors", "write_checkpoint", "write_tensors"]
+__all__ = [
+    "Checkpoints",
+    "checkpointed_run",
+    "read_checkpoint",
+    "read_tensors",
+    "write_checkpoint",
+    "write_tensors",
+]
 
 _KEY = "velatura.checkpoint"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoints:
+    """Where a run is saved, and what it goes on from.
+
+    Args:
+        save_to: File to save to; none: nowhere.
+        resume_from: File to go on from; none: start anew.
+        every_s: Seconds between two saves.
+        fingerprint: What a checkpoint must agree with to be taken up: settings and hashes.
+    """
+
+    save_to: Path | None = None
+    resume_from: Path | None = None
+    every_s: float = 10.0
+    fingerprint: Mapping[str, Any] = field(default_factory=dict)
 
 
 def write_checkpoint(

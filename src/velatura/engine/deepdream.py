@@ -16,7 +16,7 @@ from velatura.core.config import Setting
 from velatura.core.errors import ConfigError, VelaturaError
 from velatura.core.progress import OnProgress, Progress, never, silent
 from velatura.core.rng import generator
-from velatura.engine.optimization import Outcome
+from velatura.engine.outcome import Outcome
 from velatura.engine.precision import Precision, laid_out
 from velatura.ops.resize import resize
 

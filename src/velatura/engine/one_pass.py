@@ -13,7 +13,7 @@ from torch import Tensor
 from velatura.core.config import Idle, Setting
 from velatura.core.errors import Cancelled
 from velatura.core.progress import OnProgress, Progress, never, silent
-from velatura.engine.optimization import Outcome
+from velatura.engine.outcome import Outcome
 from velatura.engine.precision import Precision, laid_out
 from velatura.engine.regions import Regions, regions
 from velatura.engine.tiles import GRID, largest_whole, margin, stylize_in_tiles

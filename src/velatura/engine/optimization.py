@@ -3,127 +3,34 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from annotated_types import Ge, Interval
 from torch import Tensor
 
-from velatura.backbones import Backbone, BackboneConfig
-from velatura.core.config import Idle, PartOf, Setting
+from velatura.backbones import Backbone
 from velatura.core.errors import ConfigError
 from velatura.core.progress import OnProgress, Progress, never, silent
 from velatura.core.rng import generator
-from velatura.engine.checkpoint import read_checkpoint, write_checkpoint
-from velatura.engine.descent import Descent, Iterates
+from velatura.engine.checkpoint import Checkpoints, read_checkpoint, write_checkpoint
+from velatura.engine.descent import Descent
 from velatura.engine.detail import detail_of, limited_detail
-from velatura.engine.guides import Guiding
+from velatura.engine.method import Optimization
 from velatura.engine.objective import Term, Terms
+from velatura.engine.outcome import Outcome
 from velatura.engine.precision import Precision, laid_out
-from velatura.engine.pyramid import Pyramid, Scale
+from velatura.engine.pyramid import Scale
 from velatura.engine.regional import Placement, RegionalObjective
-from velatura.engine.tiled import TiledObjective, TileStatistics
-from velatura.initializations import Initialization, initializations
+from velatura.engine.tiled import TiledObjective
 from velatura.ops.resize import fit, resize, resize_within
 from velatura.ops.wrap import resize_wrapped
-from velatura.optimizers import ImageOptimizer, optimizers
 
-__all__ = ["Checkpoints", "Optimization", "OptimizationStylizer", "Outcome"]
+__all__ = ["OptimizationStylizer"]
 
 _OF_OBJECTIVE = "objective."
 _ROLLED_BACK = "a step led too far: went back to the best picture, with half the step"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Optimization:
-    """What an optimisation is made of."""
-
-    backbone: Annotated[BackboneConfig, Setting("Network whose feature maps are compared")] = field(
-        default_factory=BackboneConfig
-    )
-    terms: Annotated[Mapping[str, Term], Setting("The objective: weighted terms by name")]
-    initialization: Annotated[Initialization, PartOf(initializations), Setting("Where the canvas starts")]
-    optimizer: Annotated[ImageOptimizer, PartOf(optimizers), Setting("How the canvas moves")]
-    pyramid: Annotated[Pyramid, Setting("Scales from coarse to fine")] = field(default_factory=Pyramid)
-    iterates: Annotated[Iterates, Setting("What becomes of the canvases on the way")] = field(
-        default_factory=Iterates
-    )
-    style_scale: Annotated[
-        float,
-        Interval(gt=0, le=16),
-        Setting("Longer edge of the painting over that of the canvas: larger strokes above 1"),
-    ] = 1.0
-    style_size: Annotated[
-        int | None,
-        Interval(ge=1, le=2**16),
-        Setting("Longer edge that the painting is looked at beside the finished canvas", unit="pixels"),
-    ] = None
-    detail: Annotated[
-        float,
-        Ge(0),
-        Setting("Most energy of the finest detail, over the painting's, but in regions; 0: as it comes"),
-    ] = 0.0
-    guides: Annotated[Guiding, Setting("How masks reach the layers")] = field(default_factory=Guiding)
-    tile: Annotated[
-        int | None,
-        Ge(1),
-        Setting("Longest edge computed at once; unset: all, or less if memory runs out", unit="pixels"),
-    ] = None
-    tile_statistics: Annotated[
-        TileStatistics,
-        Setting(
-            "Statistics that each tile is compared by: exact takes two passes over the picture; last-step "
-            "one, against those of the step before"
-        ),
-        Idle("tile", (None,)),
-    ] = "exact"
-
-    def __post_init__(self) -> None:
-        if self.style_size is not None and self.style_scale != 1:
-            raise ConfigError(
-                "style_size and style_scale both say how large the painting is looked at; leave one out"
-            )
-        for name, term in self.terms.items():
-            if term.of == "transfer":
-                raise ConfigError(
-                    f"term {name!r} is of 'transfer', which only a network in training has; "
-                    "take its target from content or style"
-                )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Checkpoints:
-    """Where a run is saved, and what it goes on from.
-
-    Args:
-        save_to: File to save to; none: nowhere.
-        resume_from: File to go on from; none: start anew.
-        every_s: Seconds between two saves.
-        fingerprint: What a checkpoint must agree with to be taken up: settings and hashes.
-    """
-
-    save_to: Path | None = None
-    resume_from: Path | None = None
-    every_s: float = 10.0
-    fingerprint: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What an optimisation ends with.
-
-    Args:
-        pixels: ``(3, H, W)`` in [0, 1].
-        history: One entry a step: ``scale`` and ``step`` (of the scale, from 1), ``size`` (height and
-            width), ``loss`` and ``terms`` (before the step).
-        interrupted: Whether it was cancelled before its last step.
-    """
-
-    pixels: Tensor
-    history: list[dict[str, Any]]
-    interrupted: bool
 
 
 class OptimizationStylizer:
@@ -260,9 +167,7 @@ class OptimizationStylizer:
 
     def style_edge(self, size: tuple[int, int], finished: tuple[int, int]) -> int:
         """Longer edge of the paintings beside a canvas of ``size`` on the way to ``finished``, in pixels."""
-        if self.method.style_size is None:
-            return round(max(size) * self.method.style_scale)
-        return max(1, round(self.method.style_size * max(size) / max(finished)))
+        return self.method.style_edge(max(size), max(finished))
 
     def begun(
         self, photograph: Tensor, styles: Sequence[Tensor], blend: Sequence[float], start: Tensor | None

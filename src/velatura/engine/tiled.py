@@ -9,8 +9,8 @@ whole painting.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias, TypeVar
+from dataclasses import dataclass
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor
@@ -18,8 +18,9 @@ from torch import Tensor
 from velatura.backbones import Backbone
 from velatura.core.errors import ConfigError, VelaturaError
 from velatura.engine.looking import computed, laid_into, looked_at, moved, part_of
-from velatura.engine.objective import IMAGE, Objective, Term, Terms, checked_target, naming
+from velatura.engine.objective import IMAGE, Objective, Terms, naming
 from velatura.engine.parts import PictureTile, Sight, picture_tiles, sight
+from velatura.engine.tile_sums import Key, add_sums, additive, in_numbers_of, keys_of, masked_part, target_of
 from velatura.losses import Target
 from velatura.losses.additive import Additive, Part, Sums
 
@@ -28,8 +29,6 @@ __all__ = ["TileStatistics", "TiledObjective", "runs_out_of_memory"]
 TileStatistics = Literal["exact", "last-step"]
 
 T = TypeVar("T")
-_Key: TypeAlias = tuple[str, str]
-"""Term and layer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +40,7 @@ class _Seen:
         layers: Layers whose whole maps are wanted.
     """
 
-    keys: Sequence[_Key]
+    keys: Sequence[Key]
     maps: Collection[str] = ()
 
     @property
@@ -59,7 +58,7 @@ class _Shown:
     """
 
     part: Tensor
-    found: tuple[tuple[_Key, Sums], ...]
+    found: tuple[tuple[Key, Sums], ...]
 
 
 class TiledObjective(Objective):
@@ -89,8 +88,8 @@ class TiledObjective(Objective):
         self.statistics = statistics
         self.notes: list[str] = []
         self._edge: int | None = None
-        self._slopes_kept: dict[_Key, Sums] = {}
-        self._sums_before: dict[_Key, Sums] = {}
+        self._slopes_kept: dict[Key, Sums] = {}
+        self._sums_before: dict[Key, Sums] = {}
         self.edge = edge
 
     @property
@@ -108,7 +107,7 @@ class TiledObjective(Objective):
     @property
     def needs(self) -> Sight:
         """What the layers ask of a tile."""
-        beyond = max((_additive(term).reads_beyond for term in self.terms.values()), default=0)
+        beyond = max((additive(term).reads_beyond for term in self.terms.values()), default=0)
         return sight(self.backbone, self.layers, beyond=beyond)
 
     def _check_additive(self) -> None:
@@ -207,19 +206,21 @@ class TiledObjective(Objective):
 
     def _targets_in_tiles(self, picture: Tensor, of: Collection[str]) -> dict[str, dict[str, Target]]:
         terms = {name: term for name, term in self.terms.items() if term.of in of}
-        keys = _keys(terms)
-        positional = [key for key in keys if _additive(terms[key[0]]).is_positional]
+        keys = keys_of(terms)
+        positional = [key for key in keys if additive(terms[key[0]]).is_positional]
         summed = [key for key in keys if key not in positional]
         seen = _Seen(keys=summed, maps={layer for _, layer in positional})
-        sums: dict[_Key, Sums] = {}
+        sums: dict[Key, Sums] = {}
         maps: dict[str, Tensor] = {}
         # From the end, where it shows how large a map is.
         for tile in reversed(self._tiles(picture)):
             for key, found in self._look(part_of(picture, tile), tile, seen, maps=maps):
-                _add(sums, key, found)
+                add_sums(sums, key, found)
         return {
             name: {
-                layer: _target(name, term, layer, _in(picture.dtype, sums), maps, self.mask_of(name, layer))
+                layer: target_of(
+                    name, term, layer, in_numbers_of(picture.dtype, sums), maps, self.mask_of(name, layer)
+                )
                 for layer in term.layers
             }
             for name, term in terms.items()
@@ -230,7 +231,7 @@ class TiledObjective(Objective):
     def _terms(self, canvas: Tensor) -> dict[str, Tensor]:
         pixels = canvas.detach()
         tiles = self._tiles(pixels)
-        every = _keys(self.terms)
+        every = keys_of(self.terms)
         wants_gradient = torch.is_grad_enabled() and canvas.requires_grad
         is_old = self.statistics == "last-step" and wants_gradient and bool(self._sums_before)
         if not wants_gradient:
@@ -245,24 +246,24 @@ class TiledObjective(Objective):
                 shown = self._shown(pixels, tiles[-1], every)
                 for key, found in shown.found:
                     if key in unknown:
-                        _add(sums, key, found)
+                        add_sums(sums, key, found)
         slopes = {key: self._slopes(key, sums) for key in every}
         of_step, gradient = self._taken_back(pixels, tiles, slopes, shown)
         values = self._weighted(of_step, pixels)
         stacked = torch.stack(list(values.values()))
         return dict(zip(values, computed(canvas, stacked, gradient).unbind(), strict=True))
 
-    def _summed(self, pixels: Tensor, tiles: Sequence[PictureTile], keys: Sequence[_Key]) -> dict[_Key, Sums]:
+    def _summed(self, pixels: Tensor, tiles: Sequence[PictureTile], keys: Sequence[Key]) -> dict[Key, Sums]:
         """The sums of the tiles, without gradients."""
-        sums: dict[_Key, Sums] = {}
+        sums: dict[Key, Sums] = {}
         if keys:
             with torch.no_grad():
                 for tile in tiles:
                     for key, found in self._look(part_of(pixels, tile), tile, _Seen(keys=keys)):
-                        _add(sums, key, found)
+                        add_sums(sums, key, found)
         return sums
 
-    def _shown(self, pixels: Tensor, tile: PictureTile, keys: Sequence[_Key]) -> _Shown:
+    def _shown(self, pixels: Tensor, tile: PictureTile, keys: Sequence[Key]) -> _Shown:
         """The sums of a tile, ready to be taken back."""
         part = part_of(pixels, tile).requires_grad_()
         with torch.enable_grad():
@@ -272,21 +273,21 @@ class TiledObjective(Objective):
         self,
         pixels: Tensor,
         tiles: Sequence[PictureTile],
-        slopes: Mapping[_Key, Sums],
+        slopes: Mapping[Key, Sums],
         shown: _Shown | None,
-    ) -> tuple[dict[_Key, Sums], Tensor]:
+    ) -> tuple[dict[Key, Sums], Tensor]:
         """Sums of the whole and the gradient of the picture, one tile after the other.
 
         It begins with the last tile: ``shown``, what the sums of the whole were completed with.
         """
-        sums: dict[_Key, Sums] = {}
+        sums: dict[Key, Sums] = {}
         gradient = torch.zeros_like(pixels)
         moving: set[str] = set()
         for tile in reversed(tiles):
             shown = shown or self._shown(pixels, tile, list(slopes))
             outputs, weights = [], []
             for key, found in shown.found:
-                _add(sums, key, found)
+                add_sums(sums, key, found)
                 for name, slope in slopes[key].items():
                     if found[name].requires_grad:
                         outputs.append(found[name])
@@ -313,7 +314,7 @@ class TiledObjective(Objective):
                     "the canvas would not change"
                 )
 
-    def _slopes(self, key: _Key, sums: Mapping[_Key, Sums]) -> Sums:
+    def _slopes(self, key: Key, sums: Mapping[Key, Sums]) -> Sums:
         """How the loss changes with each sum."""
         if key in self._slopes_kept:
             return self._slopes_kept[key]
@@ -322,11 +323,11 @@ class TiledObjective(Objective):
             value = self._distance(key, leaves)
         given = torch.autograd.grad(value, list(leaves.values()), allow_unused=True)
         slopes = {name: slope for name, slope in zip(leaves, given, strict=True) if slope is not None}
-        if _additive(self.terms[key[0]]).is_linear:
+        if additive(self.terms[key[0]]).is_linear:
             self._slopes_kept[key] = slopes
         return slopes
 
-    def _weighted(self, sums: Mapping[_Key, Sums], like: Tensor) -> dict[str, Tensor]:
+    def _weighted(self, sums: Mapping[Key, Sums], like: Tensor) -> dict[str, Tensor]:
         return {
             name: torch.stack([self._distance((name, layer), sums[name, layer]) for layer in term.layers])
             .sum()
@@ -334,12 +335,12 @@ class TiledObjective(Objective):
             for name, term in self.terms.items()
         }
 
-    def _distance(self, key: _Key, sums: Sums) -> Tensor:
+    def _distance(self, key: Key, sums: Sums) -> Tensor:
         """A layer's share of a term, with its weights."""
         name, layer = key
         term = self.terms[name]
         with naming(name, layer), torch.autocast(_device(self.backbone).type, enabled=False):
-            distance = _additive(term).distance(sums, self.targets[name][layer])
+            distance = additive(term).distance(sums, self.targets[name][layer])
         return term.weight * term.layers[layer] * distance.mean()
 
     # Tiles
@@ -350,7 +351,7 @@ class TiledObjective(Objective):
 
     def _look(
         self, part: Tensor, tile: PictureTile, seen: _Seen, *, maps: dict[str, Tensor] | None = None
-    ) -> Iterator[tuple[_Key, Sums]]:
+    ) -> Iterator[tuple[Key, Sums]]:
         """The sums of a tile's own positions; maps of the whole are filled in on the way.
 
         Args:
@@ -359,7 +360,7 @@ class TiledObjective(Objective):
             seen: What is wanted.
             maps: Where whole maps go.
         """
-        found: list[tuple[_Key, Sums]] = []
+        found: list[tuple[Key, Sums]] = []
 
         def visit(layer: str, features: Tensor) -> Tensor:
             if layer not in seen.layers:
@@ -369,7 +370,7 @@ class TiledObjective(Objective):
             if rows.start >= rows.stop or columns.start >= columns.stop:
                 return features
             wanted = [key for key in seen.keys if key[1] == layer]
-            beyond = max((_additive(self.terms[name]).reads_beyond for name, _ in wanted), default=0)
+            beyond = max((additive(self.terms[name]).reads_beyond for name, _ in wanted), default=0)
             features, around = looked_at(features, rows, columns, beyond)
             at = moved(rows, row_offset), moved(columns, column_offset)
             own = around[..., : rows.stop - rows.start, : columns.stop - columns.start] if beyond else around
@@ -380,8 +381,8 @@ class TiledObjective(Objective):
             for key in wanted:
                 with naming(*key):
                     target = self.targets.get(key[0], {}).get(layer, {})
-                    part_seen = _masked(whole, self.mask_of(*key))
-                    found.append((key, _additive(self.terms[key[0]]).sums(part_seen, target)))
+                    part_seen = masked_part(whole, self.mask_of(*key))
+                    found.append((key, additive(self.terms[key[0]]).sums(part_seen, target)))
             return features
 
         layers = [layer for layer in self.layers if layer in seen.layers]
@@ -397,53 +398,5 @@ def runs_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)
 
 
-def _additive(term: Term) -> Additive:
-    assert isinstance(term.loss, Additive)
-    return term.loss
-
-
-def _keys(terms: Terms) -> list[_Key]:
-    """In one order in every process: gradients are added in it."""
-    return [(name, layer) for name, term in terms.items() for layer in term.layers]
-
-
-def _in(dtype: torch.dtype, sums: Mapping[_Key, Sums]) -> dict[_Key, Sums]:
-    """The sums in the numbers of the pictures, which are those of a target of the whole."""
-    return {key: {name: value.to(dtype) for name, value in own.items()} for key, own in sums.items()}
-
-
 def _device(backbone: Backbone) -> torch.device:
     return next(backbone.buffers()).device
-
-
-def _add(sums: dict[_Key, Sums], key: _Key, found: Sums) -> None:
-    """Adds the sums of a tile: in float64, where the device has it, so that their number does not matter."""
-    for name, value in found.items():
-        wide = value.detach()
-        wide = wide if wide.device.type == "mps" else wide.double()
-        own = sums.setdefault(key, {})
-        own[name] = own[name] + wide if name in own else wide
-
-
-def _masked(part: Part, mask: Tensor | None) -> Part:
-    """A part that sees of a mask of the whole what lies where its features do."""
-    if mask is None:
-        return part
-    (rows, columns), (height, width) = part.at, part.beyond.shape[2:]
-    own = mask[..., rows.start : rows.start + height, columns.start : columns.start + width]
-    return replace(part, mask=own)
-
-
-def _target(
-    name: str,
-    term: Term,
-    layer: str,
-    sums: Mapping[_Key, Sums],
-    maps: Mapping[str, Tensor],
-    mask: Tensor | None,
-) -> Target:
-    with naming(name, layer):
-        loss = _additive(term)
-        if loss.is_positional:
-            return checked_target(term, term.loss.target(maps[layer], mask))
-        return checked_target(term, loss.target_from(sums[name, layer]))

@@ -24,8 +24,9 @@ from velatura.backbones import VGG, BackboneConfig, build_backbone
 from velatura.core.errors import VelaturaError
 from velatura.core.rng import generator
 from velatura.engine.descent import Descent
+from velatura.engine.method import Optimization
 from velatura.engine.objective import Objective, Term
-from velatura.engine.optimization import Optimization, OptimizationStylizer
+from velatura.engine.optimization import OptimizationStylizer
 from velatura.engine.precision import Precision, choose_device, choose_precision, laid_out
 from velatura.engine.pyramid import Scale
 from velatura.jobs.stylize import stylization

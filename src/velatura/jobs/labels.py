@@ -23,6 +23,7 @@ _COLOR = re.compile("#[0-9a-fA-F]{6}")
 _LEAST_COVERED = 0.01
 _LATTICE = 8
 _OTHER = 0.25
+_AROUND, _FLAT = 3, 0.1
 
 
 def is_color(name: str) -> bool:
@@ -79,18 +80,33 @@ def _others(pixels: Tensor, named: Tensor) -> Tensor:
     """Colours of large parts of the picture that are far from those named, ``(N, 3)``."""
     # No larger than is needed to tell what covers a hundredth; the nearest pixel, for a mean is no label.
     step = max(1, max(pixels.shape[1:]) // 512)
-    flat = pixels[:, ::step, ::step].flatten(1).T
+    coarse = pixels[:, ::step, ::step]
+    flat = coarse.flatten(1).T[_is_flat(coarse).flatten()]
+    if not len(flat):
+        return named[:0]
     cells = (flat * _LATTICE).round()
-    found, members, counts = torch.unique(cells, dim=0, return_inverse=True, return_counts=True)
+    _, members, counts = torch.unique(cells, dim=0, return_inverse=True, return_counts=True)
     kept = named
     for number in counts.argsort(descending=True).tolist():
-        if counts[number] < _LEAST_COVERED * len(flat):
+        if counts[number] < _LEAST_COVERED * coarse[0].numel():
             break
         color = flat[members == number].median(dim=0).values
         if (kept - color).square().sum(dim=1).sqrt().min() > _OTHER:
             kept = torch.cat([kept, color[None]])
-    assert len(found) == len(counts)
     return kept[len(named) :]
+
+
+def _is_flat(pixels: Tensor) -> Tensor:
+    """Where a picture is of one colour all around, ``(H, W)``: between two, a JPEG invents others."""
+    found = torch.ones(pixels.shape[1:], dtype=torch.bool)
+    for axis in (1, 2):
+        if pixels.shape[axis] > _AROUND:
+            length = pixels.shape[axis] - _AROUND
+            one, other = (pixels.narrow(axis, start, length) for start in (0, _AROUND))
+            near = (one - other).abs().amax(dim=0) < _FLAT
+            found.narrow(axis - 1, 0, length).logical_and_(near)
+            found.narrow(axis - 1, _AROUND, length).logical_and_(near)
+    return found
 
 
 def at_size(masks: Tensor, size: tuple[int, int]) -> Tensor:

@@ -84,7 +84,7 @@ def run_of(
     saved: bool,
 ) -> Run:
     """What a run passes through: see :func:`foretell_memory`."""
-    long_edge = round(max(size) * stylizer.method.style_scale)
+    long_edge = stylizer.style_edge(size, size)
     return Run(
         scales=stylizer.scales(size),
         photo=content.height * content.width,

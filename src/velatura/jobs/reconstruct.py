@@ -14,8 +14,9 @@ from typing import Annotated, Any, Literal
 from velatura.core.config import Setting, to_mapping
 from velatura.core.errors import ConfigError
 from velatura.core.progress import OnProgress, never, silent
+from velatura.engine.checkpoint import Checkpoints
+from velatura.engine.method import Optimization
 from velatura.engine.objective import Term
-from velatura.engine.optimization import Checkpoints, Optimization
 from velatura.imaging import Picture, read_picture
 from velatura.jobs.result import Result
 from velatura.jobs.saving import Saving, Writer

@@ -8,7 +8,8 @@ from typing import Any
 
 from velatura.core.errors import ConfigError
 from velatura.engine.guides import Guiding
-from velatura.engine.optimization import Optimization, OptimizationStylizer
+from velatura.engine.method import Optimization
+from velatura.engine.optimization import OptimizationStylizer
 from velatura.engine.regional import Placement, RegionalObjective
 from velatura.imaging import Picture
 from velatura.jobs.regions import PlacedPictures, everywhere_but

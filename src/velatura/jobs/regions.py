@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import torch
@@ -55,15 +56,18 @@ class Region:
     part: Annotated[Any, Setting("Picture that is white where its painting is looked at")] = None
 
     def __post_init__(self) -> None:
+        given: Any = self.styles
+        if not isinstance(given, list | tuple):
+            object.__setattr__(self, "styles", (given,))
         if self.part is not None and len(self.styles) != 1:
             raise ConfigError(
-                f"region {self.mask}: a mask of the painting goes with one painting, not with "
+                f"region {_called(self.mask)}: a mask of the painting goes with one painting, not with "
                 f"{len(self.styles)}; leave it out, or give it one"
             )
         if self.weights is not None and len(self.weights) != len(self.styles):
             raise ConfigError(
-                f"region {self.mask} has {len(self.weights)} weights for {len(self.styles)} paintings; "
-                "give one for each"
+                f"region {_called(self.mask)} has {len(self.weights)} weights for {len(self.styles)} "
+                "paintings; give one for each"
             )
 
 
@@ -103,6 +107,11 @@ class Regions:
     def __bool__(self) -> bool:
         """Whether there is a mask at all."""
         return bool(self.regions) or self.protect is not None
+
+
+def _called(picture: Any) -> str:
+    """How a message names a picture that may have no file."""
+    return str(picture) if isinstance(picture, str | Path) else f"of {type(picture).__name__}"
 
 
 def _is_label(mask: Any) -> bool:
@@ -183,7 +192,8 @@ def paintings_of(regions: Regions, styles: Sequence[Any]) -> tuple[Any, ...]:
 
 
 def _same(one: Any, other: Any) -> bool:
-    return one is other or (isinstance(one, str) and isinstance(other, str) and one == other)
+    are_files = isinstance(one, str | Path) and isinstance(other, str | Path)
+    return one is other or (are_files and str(one) == str(other))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -342,9 +352,11 @@ def placed_pictures(regions: Regions, paintings: Sequence[Any]) -> PlacedPicture
         for style, weight in zip(region.styles, _weights(region), strict=True):
             at = next((n for n, other in enumerate(paintings) if _same(style, other)), None)
             if at is None:
-                raise ConfigError(f"region {region.mask}: {style} is not among the styles; add it to them")
+                raise ConfigError(
+                    f"region {_called(region.mask)}: {_called(style)} is not among the styles; add it to them"
+                )
             blend[at] += weight
-        name = region.mask if isinstance(region.mask, str) else f"region {number}"
+        name = str(region.mask) if isinstance(region.mask, str | Path) else f"number {number}"
         placed.append(
             Placed(name=name, mask=_read(region.mask), blend=tuple(blend), part=_read_or_none(region.part))
         )

@@ -16,7 +16,7 @@ from velatura.core.config import Idle, Setting
 from velatura.core.errors import ConfigError
 from velatura.core.files import atomic_path, check_writable, same_file
 from velatura.core.progress import OnProgress, Progress
-from velatura.engine.optimization import Checkpoints
+from velatura.engine.checkpoint import Checkpoints
 from velatura.imaging import LOSSLESS, Picture, check_target, write_picture
 from velatura.jobs.plot import check_plot, plot_history
 from velatura.jobs.result import Result

@@ -15,8 +15,8 @@ from velatura.backbones import backbones
 from velatura.colors import ColorMode, StyleColors, colors
 from velatura.core.config import PartOf, Setting, annotations_of
 from velatura.core.errors import ConfigError, VelaturaError
+from velatura.engine.method import Optimization
 from velatura.engine.one_pass import OnePass
-from velatura.engine.optimization import Optimization
 from velatura.engine.precision import PrecisionName
 from velatura.engine.tiled import runs_out_of_memory
 from velatura.imaging import MAX_PIXELS, Picture

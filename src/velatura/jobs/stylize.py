@@ -13,9 +13,10 @@ from velatura.backbones import build_backbone
 from velatura.core.config import Setting, to_mapping
 from velatura.core.errors import Cancelled, ConfigError
 from velatura.core.progress import OnProgress, never, silent
-from velatura.engine.checkpoint import checkpointed_run
+from velatura.engine.checkpoint import Checkpoints, checkpointed_run
+from velatura.engine.method import Optimization
 from velatura.engine.one_pass import OnePass
-from velatura.engine.optimization import Checkpoints, Optimization, OptimizationStylizer
+from velatura.engine.optimization import OptimizationStylizer
 from velatura.engine.precision import PrecisionName, choose_device, choose_precision
 from velatura.imaging import Picture, read_at_most, read_picture
 from velatura.initializations import Picture as StartPicture
@@ -28,6 +29,7 @@ from velatura.jobs.regional import regional_run
 from velatura.jobs.regions import PlacedPictures, Regions, placed_pictures
 from velatura.jobs.result import Result
 from velatura.jobs.saving import Saving, Writer
+from velatura.jobs.scale_mixing import check_fine, mixed_style
 from velatura.jobs.stylization import (
     Stylization,
     blend_notes,
@@ -59,6 +61,7 @@ class StylizeJob:
     ] = ()
     output: Annotated[str, Setting("Where the picture goes")]
     regions: Annotated[Regions, Setting("Which of the paintings go where")] = field(default_factory=Regions)
+    fine: Annotated[str | None, Setting("Painting whose fine texture the other is given first")] = None
     stylization: Annotated[Stylization, Setting("How")]
     saving: Annotated[Saving, Setting("What is written")] = field(default_factory=Saving)
 
@@ -67,7 +70,8 @@ class StylizeJob:
         """The picture files that it reads beside the photograph: paintings and masks."""
         method = self.stylization.method
         masks = method.masks if isinstance(method, OnePass) else ()
-        return (*self.styles, *masks, *self.regions.pictures)
+        fine = () if self.fine is None else (self.fine,)
+        return (*self.styles, *fine, *masks, *self.regions.pictures)
 
     @property
     def placed(self) -> PlacedPictures | None:
@@ -124,6 +128,7 @@ def stylize_pictures(
     *,
     start: Picture | None = None,
     placed: PlacedPictures | None = None,
+    fine: Picture | None = None,
     checkpoints: Checkpoints | None = None,
     model: Model | None = None,
     on_progress: OnProgress = silent,
@@ -137,6 +142,7 @@ def stylize_pictures(
         how: Settings, from :func:`stylization`.
         start: The picture to start from, for the initialisation ``picture`` without a file.
         placed: Which of the paintings go where; None: all of them everywhere.
+        fine: The painting whose fine texture the only other one is given first.
         checkpoints: Where to save and what to go on from.
         model: The trained network that the settings name, where it is loaded already.
         on_progress: Told of every step.
@@ -150,6 +156,10 @@ def stylize_pictures(
     """
     method = how.method
     if isinstance(method, OnePass):
+        if fine is not None:
+            raise ConfigError(
+                "a fine style is of an optimisation; leave it out, or choose a preset such as 'fast'"
+            )
         if start is not None or checkpoints not in (None, Checkpoints()):
             raise ConfigError(
                 "a picture to start from and checkpoints are of an optimisation; a trained network has no "
@@ -167,17 +177,32 @@ def stylize_pictures(
         )
     if not styles:
         raise ConfigError(_NO_STYLE.format(preset=how.preset))
-    return _optimize(
+    start = _start_picture(method, start)
+    check_fine(fine, len(styles), method)
+    made_of: Mapping[str, Any] = {}
+    if fine is not None:
+        styles, made_of = mixed_style(
+            styles[0],
+            fine,
+            how,
+            content,
+            stylize_pictures,
+            on_progress=on_progress,
+            cancelled=cancelled,
+        )
+    result = _optimize(
         content,
         styles,
         how,
         method,
-        start=_start_picture(method, start),
+        start=start,
         placed=placed,
         checkpoints=checkpoints,
         on_progress=on_progress,
         cancelled=cancelled,
     )
+    pictures = {**result.record["pictures"], **made_of}
+    return replace(result, record={**result.record, "pictures": pictures})
 
 
 def _optimize(
@@ -321,6 +346,7 @@ def run_stylize(
         styles,
         job.stylization,
         placed=job.placed,
+        fine=None if job.fine is None else read_picture(job.fine),
         checkpoints=writer.checkpoints(),
         model=model,
         on_progress=writer.with_previews(on_progress, name=content.name),
@@ -335,9 +361,10 @@ def _read(job: StylizeJob) -> tuple[Picture, list[Picture]]:
     if how.upsample:
         return read_picture(job.content), [read_picture(path) for path in job.styles]
     content = read_at_most(job.content, how.working_size if how.size is None else how.size)
-    scale = how.method.style_scale if isinstance(how.method, Optimization) else 1.0
-    edge = round(max(result_size(content, how)) * scale)
-    return content, [read_at_most(path, max(1, edge)) for path in job.styles]
+    edge = max(result_size(content, how))
+    if isinstance(how.method, Optimization):
+        edge = how.method.style_size or max(1, round(edge * how.method.style_scale))
+    return content, [read_at_most(path, edge) for path in job.styles]
 
 
 def _inputs(job: StylizeJob) -> list[Path]:

@@ -15,8 +15,10 @@ from velatura.backbones import Backbone, backbones, build_backbone
 from velatura.core.config import Setting, to_mapping
 from velatura.core.errors import Cancelled, ConfigError
 from velatura.core.progress import OnProgress, never, silent
+from velatura.engine.checkpoint import Checkpoints
+from velatura.engine.method import Optimization
 from velatura.engine.objective import Objective
-from velatura.engine.optimization import Checkpoints, Optimization, OptimizationStylizer
+from velatura.engine.optimization import OptimizationStylizer
 from velatura.engine.precision import PrecisionName, choose_device, choose_precision
 from velatura.imaging import MAX_PIXELS, Picture, read_picture
 from velatura.initializations import Patches

@@ -6,6 +6,7 @@ of few channels they take longer than the products that they are sums of.
 
 from __future__ import annotations
 
+import math
 from typing import overload
 
 import torch
@@ -19,6 +20,7 @@ __all__ = ["can_join", "joined_gradient"]
 
 # From so many channels on, a copy writes each twice as fast as a matrix product does.
 _WIDE = 64
+_SEVERAL = 64
 
 
 def can_join(features: Tensor) -> bool:
@@ -92,32 +94,32 @@ class _Beginning:
     """
 
     def __init__(self, everywhere: Tensor, onto: Tensor | None, pooled: Tensor | None, width: int) -> None:
-        self._onto, self._pooled = onto, pooled
-        # A row at a time: sixteen numbers at a time, a sum takes twice as long.
-        self._row = everywhere.repeat(width)
+        self._everywhere, self._onto, self._pooled = everywhere, onto, pooled
+        # Several positions at a time: sixteen numbers at a time, a sum takes twice as long.
+        self._several = everywhere.repeat(math.gcd(width, _SEVERAL))
         if pooled is not None and len(everywhere) < _WIDE:
             # Each position of a row twice, by a product with two unit matrices side by side.
             self._twice = torch.eye(len(everywhere), dtype=pooled.dtype).repeat(1, 2) / 4
 
     def write(self, rows: Tensor, top: int) -> None:
         """Fills in the rows from ``top`` on, ``(h, W, C)``."""
-        numbers = rows.view(len(rows), -1)
+        numbers = rows.view(-1, len(self._several))
         onto = None if self._onto is None else self._onto[top : top + len(rows)].view(numbers.shape)
         if self._pooled is not None:
             self._spread(rows, self._pooled[top // 2 : (top + len(rows)) // 2])
             if onto is not None:
                 numbers += onto
         elif onto is None:
-            numbers.copy_(self._row.expand_as(numbers))
+            numbers.copy_(self._several.expand_as(numbers))
         else:
-            torch.add(onto, self._row, out=numbers)
+            torch.add(onto, self._several, out=numbers)
 
     def _spread(self, rows: Tensor, pooled: Tensor) -> None:
         """A quarter of each position of ``pooled``, ``(h / 2, W / 2, C)``, to the four of ``rows``."""
         half, across, channels = pooled.shape
         if channels < _WIDE:
-            wide = torch.addmm(self._row[: 2 * channels], pooled.view(-1, channels), self._twice)
+            wide = torch.addmm(self._everywhere.repeat(2), pooled.view(-1, channels), self._twice)
             rows.view(half, 2, -1).copy_(wide.view(half, 1, -1))
         else:
-            once = torch.add(self._row[:channels], pooled, alpha=1 / 4)
+            once = torch.add(self._everywhere, pooled, alpha=1 / 4)
             rows.view(half, 2, across, 2, channels).copy_(once[:, None, :, None])

@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from velatura.ops.joining import can_join, joined_gradient
-from velatura.ops.rectifier import below_rectifier
+from velatura.ops.joining import can_join
+from velatura.ops.rectifier import below_rectifier, masked
 
 __all__ = ["average_pool", "has_whole_windows", "with_way_for_pools"]
 
@@ -92,4 +92,7 @@ class _RectifiedPool(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (features,) = ctx.saved_tensors
-        return joined_gradient(features, pooled=gradient, rectified=True)
+        back = torch.ops.aten.avg_pool2d_backward(
+            gradient, features, [2, 2], [2, 2], [0, 0], False, True, None
+        )
+        return masked(back, features, out=back)

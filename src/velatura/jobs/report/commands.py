@@ -22,7 +22,7 @@ __all__ = ["Again", "Change", "stylize_again", "train_again"]
 
 _ROUNDS = 6
 _OF_STYLIZE = ("size", "strength", "blend", "seed", "upsample", "smooth", "device", "precision", "threads")
-_OF_SAVING = ("record", "history", "plot", "save_every", "save_pattern", "quality", "bits", "icc")
+_OF_SAVING = ("record", "history", "plot", "save_every", "save_pattern", "quality", "bits", "icc", "dpi")
 _OF_TRAIN = ("steps", "batch", "precision", "seed")
 
 

@@ -16,7 +16,7 @@ from velatura.backbones import BackboneConfig
 from velatura.core.config import to_mapping
 from velatura.core.errors import ConfigError, WeightsError
 from velatura.core.files import sha256_file
-from velatura.engine.optimization import Optimization
+from velatura.engine.method import Optimization
 from velatura.imaging import write_picture
 from velatura.imaging.samples import draw_sample
 from velatura.jobs.judging import Evaluation

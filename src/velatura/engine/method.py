@@ -1,0 +1,98 @@
+"""The settings of an optimisation: what it is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from annotated_types import Ge, Interval
+
+from velatura.backbones import BackboneConfig
+from velatura.core.config import Idle, PartOf, Setting
+from velatura.core.errors import ConfigError
+from velatura.engine.descent import Iterates
+from velatura.engine.guides import Guiding
+from velatura.engine.objective import Term
+from velatura.engine.pyramid import Pyramid
+from velatura.engine.tiled import TileStatistics
+from velatura.initializations import Initialization, initializations
+from velatura.optimizers import ImageOptimizer, optimizers
+
+__all__ = ["FineStyle", "Optimization"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FineStyle:
+    """How the fine texture of one painting is laid onto another (Gatys et al. 2017, section 6)."""
+
+    until: Annotated[str, Setting("Deepest layer of the style that is taken from the fine painting")] = (
+        "relu2_1"
+    )
+    steps: Annotated[int, Ge(1), Setting("Steps that lay it onto the other painting")] = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimization:
+    """What an optimisation is made of."""
+
+    backbone: Annotated[BackboneConfig, Setting("Network whose feature maps are compared")] = field(
+        default_factory=BackboneConfig
+    )
+    terms: Annotated[Mapping[str, Term], Setting("The objective: weighted terms by name")]
+    initialization: Annotated[Initialization, PartOf(initializations), Setting("Where the canvas starts")]
+    optimizer: Annotated[ImageOptimizer, PartOf(optimizers), Setting("How the canvas moves")]
+    pyramid: Annotated[Pyramid, Setting("Scales from coarse to fine")] = field(default_factory=Pyramid)
+    iterates: Annotated[Iterates, Setting("What becomes of the canvases on the way")] = field(
+        default_factory=Iterates
+    )
+    style_scale: Annotated[
+        float,
+        Interval(gt=0, le=16),
+        Setting("Longer edge of the painting over that of the canvas: larger strokes above 1"),
+    ] = 1.0
+    style_size: Annotated[
+        int | None,
+        Interval(ge=1, le=2**16),
+        Setting("Longer edge that the painting is looked at beside the finished canvas", unit="pixels"),
+    ] = None
+    fine: Annotated[FineStyle, Setting("How a fine style is laid onto the painting")] = field(
+        default_factory=FineStyle
+    )
+    detail: Annotated[
+        float,
+        Ge(0),
+        Setting("Most energy of the finest detail, over the painting's, but in regions; 0: as it comes"),
+    ] = 0.0
+    guides: Annotated[Guiding, Setting("How masks reach the layers")] = field(default_factory=Guiding)
+    tile: Annotated[
+        int | None,
+        Ge(1),
+        Setting("Longest edge computed at once; unset: all, or less if memory runs out", unit="pixels"),
+    ] = None
+    tile_statistics: Annotated[
+        TileStatistics,
+        Setting(
+            "Statistics that each tile is compared by: exact takes two passes over the picture; last-step "
+            "one, against those of the step before"
+        ),
+        Idle("tile", (None,)),
+    ] = "exact"
+
+    def __post_init__(self) -> None:
+        if self.style_size is not None and self.style_scale != 1:
+            raise ConfigError(
+                "style_size and style_scale both say how large the painting is looked at; leave one out"
+            )
+        for name, term in self.terms.items():
+            if term.of == "transfer":
+                raise ConfigError(
+                    f"term {name!r} is of 'transfer', which only a network in training has; "
+                    "take its target from content or style"
+                )
+
+    def style_edge(self, edge: int, finished: int) -> int:
+        """Longer edge of the paintings beside a canvas of one on the way to ``finished``, all in pixels."""
+        if self.style_size is None:
+            return round(edge * self.style_scale)
+        return max(1, round(self.style_size * edge / finished))
