@@ -17,6 +17,7 @@ from velatura.backbones import BackboneConfig
 from velatura.cli import app as root
 from velatura.jobs.schema import parse_assignment
 from velatura.jobs.stylize import stylization
+from velatura.jobs.texture import texturing
 from velatura.jobs.train import training
 from velatura.presets import load_preset, preset_names
 from velatura.weights.catalogue import catalogue
@@ -30,6 +31,9 @@ PAGES = [
     "docs/controls/color.md",
     "docs/controls/regions.md",
     "docs/controls/several-styles.md",
+    "docs/controls/start-and-end.md",
+    "docs/controls/structure.md",
+    "docs/controls/texture.md",
     "docs/experiments/README.md",
     "docs/experiments/saric2020.md",
     "docs/experiments/bisht2023.md",
@@ -149,6 +153,18 @@ def test_stylizations_in_the_documents_can_be_had(line):
     else:
         method = stylization(preset.name, changes=settings_in(words)).method
         assert has_weights_of_its_own(method.backbone)
+
+
+@pytest.mark.parametrize("line", whole_commands("texture"))
+def test_textures_in_the_documents_can_be_had(line):
+    words = shlex.split(line)
+    given = dict(itertools.pairwise(words))
+    how = texturing(
+        given.get("--preset", "texture"),
+        changes=settings_in(words),
+        tileable=given.get("--tileable", "none"),
+    )
+    assert has_weights_of_its_own(how.method.backbone)
 
 
 @pytest.mark.parametrize("page", PAGES)

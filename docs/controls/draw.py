@@ -14,6 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import draw_color
+import draw_start_and_end
+import draw_structure
+import draw_texture
 import torch
 from sheets import SIZE, grid, written
 
@@ -179,6 +182,9 @@ PAGES: dict[str, Callable[[Path], list[Path]]] = {
     "color": draw_color.draw,
     "regions": regions,
     "several-styles": several_styles,
+    "texture": draw_texture.draw,
+    "structure": draw_structure.draw,
+    "start-and-end": draw_start_and_end.draw,
 }
 
 

@@ -15,9 +15,9 @@ SIZE = 232
 _MOST_BYTES, _MOST_PIXELS = 100_000, 1000
 
 
-def grid(pictures: dict[str, Picture], *, columns: int) -> Picture:
-    """Pictures row by row, each with its name under it."""
-    small = {name: small_copy(picture) for name, picture in pictures.items()}
+def grid(pictures: dict[str, Picture], *, columns: int, size: int = SIZE) -> Picture:
+    """Pictures row by row, each with its name under it, and none larger than a size in pixels."""
+    small = {name: small_copy(picture, size) for name, picture in pictures.items()}
     places = [(f"{'':{n // columns}}", f"{'':{n % columns}}") for n in range(len(small))]
     cells = dict(zip(places, small.values(), strict=True))
     return labelled_sheet(
@@ -28,10 +28,10 @@ def grid(pictures: dict[str, Picture], *, columns: int) -> Picture:
     )
 
 
-def small_copy(picture: Picture) -> Picture:
+def small_copy(picture: Picture, size: int = SIZE) -> Picture:
     """A copy whose longer edge is that of a sheet's pictures."""
     image = picture.to_pil()
-    image.thumbnail((SIZE, SIZE))
+    image.thumbnail((size, size))
     return Picture.of(image)
 
 

@@ -78,11 +78,13 @@ def test_the_fast_convolution_gives_what_the_plain_one_gives():
     assert_close(fast, plain, rtol=1e-4, atol=1e-5)
 
 
-def test_the_gradient_of_a_rolled_picture_is_rolled():
+@pytest.mark.parametrize("size", [(48, 64), (128, 144)], ids=["plain", "fast"])
+def test_the_gradient_of_a_rolled_picture_is_rolled(size):
     backbone = network(wrap="both")
     gradients = []
     for shifts in ((0, 0), (16, 24)):
-        image = picture().roll(shifts, dims=(2, 3)).requires_grad_()
+        image = picture(*size).roll(shifts, dims=(2, 3))
+        image = image.contiguous(memory_format=torch.channels_last).requires_grad_()
         backbone(image, ["relu3_1"])["relu3_1"].square().sum().backward()
         gradients.append(image.grad.roll([-shift for shift in shifts], dims=(2, 3)))
     assert_close(gradients[1], gradients[0], rtol=1e-4, atol=1e-4)

@@ -17,25 +17,32 @@ def ramp(slope):
 
 
 def test_a_worked_example():
-    # Beside a flat photograph: the slope, in the 3x6 pixels that have all neighbours.
+    # Beside a flat photograph: the slope, from each of seven pixels to the next in five rows.
     loss = Edges(reduction="sum")
-    expected = 3 * 6 * 0.1**2
-    assert loss.forward(ramp(0.1), loss.target(ramp(0.0))).item() == pytest.approx(expected)
+    assert loss.forward(ramp(0.1), loss.target(ramp(0.0))).item() == pytest.approx(5 * 7 * 0.1**2)
+    assert Edges().forward(ramp(0.1), Edges().target(ramp(0.0))).item() == pytest.approx(0.1**2)
 
 
-def test_is_the_squared_distance_of_published_kernels():
-    kernel = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]], dtype=torch.float64) / 8
+@pytest.mark.parametrize("reduction", ["mean", "sum", "relative"])
+def test_is_the_sum_over_neighbours(reduction):
     weights = torch.tensor([0.299, 0.587, 0.114], dtype=torch.float64)
-    error = 0.0
-    for turned in (kernel, kernel.T):
-        both = [
-            torch.nn.functional.conv2d(
-                (weights[:, None, None] * image(seed)[0]).sum(0)[None, None], turned[None, None]
-            )
-            for seed in (1, 2)
-        ]
-        error += (both[0] - both[1]).square().mean().item()
-    assert Edges().forward(image(1), Edges().target(image(2))).item() == pytest.approx(error, rel=1e-5)
+    ours, theirs = ((weights[:, None, None] * image(seed)[0]).sum(0) for seed in (1, 2))
+    height, width = ours.shape
+    error, own, numbers = [0.0, 0.0], 0.0, [(height - 1) * width, height * (width - 1)]
+    for row in range(height):
+        for column in range(width):
+            for axis, (below, right) in enumerate(((row + 1, column), (row, column + 1))):
+                if below < height and right < width:
+                    step, wanted = (y[below, right] - y[row, column] for y in (ours, theirs))
+                    error[axis] += (step - wanted).item() ** 2
+                    own += wanted.item() ** 2
+    expected = {
+        "mean": error[0] / numbers[0] + error[1] / numbers[1],
+        "sum": sum(error),
+        "relative": sum(error) / own,
+    }[reduction]
+    loss = Edges(reduction=reduction)
+    assert loss.forward(image(1), loss.target(image(2))).item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_turned_edge_counts_though_it_is_as_strong():

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from velatura.core.config import Setting
 from velatura.core.errors import ConfigError
 from velatura.losses.additive import Additive, Part, Sums, whole_part
 from velatura.losses.base import Loss, Target, check_divisor, losses, statistic
 from velatura.ops.color import luma
-from velatura.ops.filters import sobel_gradient
 from velatura.ops.positions import check_features, check_mask
 from velatura.ops.precision import at_least_float32
+from velatura.ops.variation import variation_sums
 
 __all__ = ["Edges"]
 
@@ -24,22 +24,22 @@ __all__ = ["Edges"]
 @losses.register("edges")
 @dataclass(frozen=True, kw_only=True)
 class Edges(Loss, Additive):
-    r"""Squared error of the gradient of the luma.
+    r"""Squared error of the luma's steps from each pixel to the next.
 
-    .. math:: E = \tfrac{1}{s} \sum_i \lVert \nabla y_i - \nabla c_i \rVert^2
+    .. math:: E = \tfrac{1}{s} \sum_{i \sim j} \bigl( (y_j - y_i) - (c_j - c_i) \bigr)^2
 
     Give it the canvas ``(B, 3, H, W)`` in [0, 1] as features, with the photograph's as target. This is
     the energy of gradient-domain editing guided by the photograph's gradient (Pérez, Gangnet and Blake 2003,
-    "Poisson image editing", eq. 3), with Sobel's differences (Sobel and Feldman 1968): every edge stays
-    where it was and as strong as it was, while colours, and slow changes of light, are free. It is finer than
-    ``laplacian``, whose blocks leave room for strokes.
+    "Poisson image editing", eq. 3, discrete as in eq. 6): every edge stays where it was and as strong as it
+    was, while colours, and slow changes of light, are free. It is finer than ``laplacian``, whose blocks
+    leave room for strokes.
 
-    Pixels at the border, which lack neighbours, do not count. The divisor is the number of the others for
-    ``"mean"``, 1 for ``"sum"``, and :math:`\sum_i \lVert \nabla c_i \rVert^2` for ``"relative"``.
+    The sum is over horizontal and over vertical neighbours. Each of the two is divided by its number for
+    ``"mean"``; ``"sum"`` divides by nothing, and ``"relative"`` by :math:`\sum_{i \sim j} (c_j - c_i)^2`.
     """
 
     is_positional: ClassVar[bool] = True
-    reads_beyond: ClassVar[int] = 2
+    reads_beyond: ClassVar[int] = 1
 
     reduction: Annotated[
         Literal["mean", "sum", "relative"], Setting("What the squared error is divided by")
@@ -49,37 +49,43 @@ class Edges(Loss, Additive):
         """The luma: ``luma``, ``(B, 1, h, w)``."""
         found = _luma(features)
         if self.reduction == "relative":
-            check_divisor(_squares(found, None)[0])
+            check_divisor(_squared(_sums(found, None, own=found.shape[2:])))
         return {"luma": found}
 
     def forward(self, features: Tensor, target: Target, mask: Tensor | None = None) -> Tensor:
-        """The squared error; a pixel counts as much as the least of its mask and that of its neighbours."""
+        """The squared error; a step counts the product of its two pixels' weights."""
         if mask is not None:
             check_mask(mask, features)
         return self.distance(self.sums(whole_part(features, mask), target), target)
 
     def sums(self, part: Part, target: Target) -> Sums:
-        """The squared error around each own pixel and the two to the right of and below it."""
+        """The squared errors of the steps from each own pixel to the next, along both axes."""
         rows, columns = (
             slice(along.start, along.start + length)
             for along, length in zip(part.at, part.beyond.shape[2:], strict=True)
         )
         found = _luma(part.beyond)
-        own = target["luma"][..., rows, columns].to(found.device)
-        wanted = statistic({"luma": own}, "luma", like=found)
-        error, counted = _squares(found - wanted, part.mask)
-        sums = {"error": error, "counted": counted}
-        return sums if self.reduction != "relative" else {**sums, "wanted": _squares(wanted, part.mask)[0]}
+        there = target["luma"][..., rows, columns].to(found.device)
+        wanted = statistic({"luma": there}, "luma", like=found)
+        own, mask = part.own.shape[2:], part.mask
+        sums = _sums(found - wanted, mask, own=own)
+        if self.reduction != "relative":
+            return sums
+        return {**sums, "wanted": _squared(_sums(wanted, mask, own=own))}
 
     def distance(self, sums: Sums, target: Target) -> Tensor:  # noqa: ARG002
         """The squared error."""
         match self.reduction:
             case "mean":
-                return sums["error"] / torch.where(sums["counted"] > 0, sums["counted"], 1)
+                rows, columns = (
+                    sums[name] / torch.where(sums[f"number_{name}"] > 0, sums[f"number_{name}"], 1)
+                    for name in ("rows", "columns")
+                )
+                return rows + columns
             case "sum":
-                return sums["error"]
+                return _squared(sums)
             case "relative":
-                return sums["error"] / sums["wanted"]
+                return _squared(sums) / sums["wanted"]
         raise ConfigError(f"edges: unknown reduction {self.reduction!r}")
 
 
@@ -92,16 +98,17 @@ def _luma(image: Tensor) -> Tensor:
     return luma(at_least_float32(image))
 
 
-def _squares(difference: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Squared gradients within the map, weighed, ``(B,)``, and the sum of the weights, ``(B or 1,)``."""
-    within = tuple(length - 2 for length in difference.shape[2:])
-    if min(within) < 1:
-        # Nothing has neighbours on all sides.
-        nothing = difference.sum(dim=(1, 2, 3)) * 0
-        return nothing, nothing.detach()
-    across, down = (found[..., 1:-1, 1:-1] for found in sobel_gradient(difference))
-    weights = difference.new_ones((1, 1, *within))
-    if mask is not None:
-        weights = -functional.max_pool2d(-at_least_float32(mask).to(difference.dtype), 3, stride=1)
-    squares = (across.square() + down.square()) * weights
-    return squares.sum(dim=(1, 2, 3)), weights.sum(dim=(1, 2, 3))
+def _sums(maps: Tensor, mask: Tensor | None, *, own: Sequence[int]) -> Sums:
+    """Squared steps from each own position to the next, which may lie beyond, and how many they are."""
+    found: Sums = {}
+    for name, axis, kept in (("rows", 2, (None, own[1])), ("columns", 3, (own[0], None))):
+        along = maps[..., : kept[0], : kept[1]]
+        weights = None if mask is None else at_least_float32(mask[..., : kept[0], : kept[1]]).to(maps.dtype)
+        total, counted = variation_sums(along, axis, form="l2", mask=weights)
+        number = torch.as_tensor(0 if along.shape[axis] == 1 else counted)
+        found[name], found[f"number_{name}"] = total, number.to(total).reshape(-1)
+    return found
+
+
+def _squared(sums: Sums) -> Tensor:
+    return sums["rows"] + sums["columns"]
