@@ -44,7 +44,7 @@ def draw(folder: Path) -> list[Path]:
     }
     scales = {f"--scale {scale:g}": _texture(scale=scale) for scale in (0.5, 1.0, 2.0)}
     sheets = {
-        "texture-paintings": grid(pairs, columns=4),
+        "texture-paintings": grid(pairs, columns=4, size=SIZE - SIZE // 4),
         "texture-tiles": grid(copies, columns=2, size=2 * SIZE),
         "texture-cloth": grid(cloths, columns=3, size=SIZE + SIZE // 3),
         "texture-scale": grid(scales, columns=3),

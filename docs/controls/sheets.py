@@ -36,11 +36,12 @@ def small_copy(picture: Picture, size: int = SIZE) -> Picture:
 
 
 def written(sheet: Picture, path: Path) -> Path:
-    """As JPEG, as good as the size that a page may load allows."""
-    image = sheet.to_pil()
-    image.thumbnail((_MOST_PIXELS, 2 * _MOST_PIXELS))
-    for quality in range(92, 40, -4):
-        write_picture(Picture.of(image), path, quality=quality)
-        if path.stat().st_size <= _MOST_BYTES:
-            break
+    """As JPEG, as large and as good as the size that a page may load allows."""
+    for most in range(_MOST_PIXELS, 400, -100):
+        image = sheet.to_pil()
+        image.thumbnail((most, 2 * most))
+        for quality in range(92, 68, -4):
+            write_picture(Picture.of(image), path, quality=quality)
+            if path.stat().st_size <= _MOST_BYTES:
+                return path
     return path

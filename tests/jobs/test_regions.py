@@ -208,6 +208,17 @@ def test_a_mask_of_everything_gives_the_pixels_of_no_mask():
     assert torch.equal(masked.picture.pixels, plain.picture.pixels)
 
 
+@pytest.mark.parametrize("nothing", [None, ()])
+def test_a_region_without_paintings_stays(nothing):
+    content = picture(1)
+    regions = [
+        velatura.Region(mask=half(), styles=nothing),
+        velatura.Region(mask="rest", styles=picture(2)),
+    ]
+    result = velatura.stylize(content, regions=regions, **SMALL)
+    assert_close(result.picture.pixels[..., :24], content.pixels[..., :24], rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize("options", [SMALL, {"preset": "instant", "size": 64, "device": "cpu"}])
 def test_networks_and_optimisation_leave_the_same_alone(options):
     content = picture(1)

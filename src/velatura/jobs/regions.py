@@ -58,7 +58,7 @@ class Region:
     def __post_init__(self) -> None:
         given: Any = self.styles
         if not isinstance(given, list | tuple):
-            object.__setattr__(self, "styles", (given,))
+            object.__setattr__(self, "styles", () if given is None else (given,))
         if self.part is not None and len(self.styles) != 1:
             raise ConfigError(
                 f"region {_called(self.mask)}: a mask of the painting goes with one painting, not with "
