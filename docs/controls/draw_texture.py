@@ -39,9 +39,7 @@ def draw(folder: Path) -> list[Path]:
         "not tileable, four copies": _repeated(_texture(), 2),
         "--tileable both, four copies": _repeated(_texture(tileable="both"), 2),
     }
-    cloths = {
-        name: _repeated(_texture(name, tileable="both", size=_TILE, scale=0.6), 3) for name in _CLOTHS
-    }
+    cloths = {name: _repeated(_texture(name, tileable="both", size=_TILE, scale=0.6), 3) for name in _CLOTHS}
     scales = {f"--scale {scale:g}": _texture(scale=scale) for scale in (0.5, 1.0, 2.0)}
     sheets = {
         "texture-paintings": grid(pairs, columns=4, size=SIZE - SIZE // 4),
