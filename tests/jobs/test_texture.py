@@ -100,7 +100,7 @@ def test_it_starts_from_a_picture(style):
     changes = {"initialization.name": "picture", "pyramid.steps": [0]}
     found = texture_pictures([style], how(changes=changes), start=start).picture.pixels
     assert_close(found, start.pixels, atol=1e-3, rtol=0)
-    with pytest.raises(ConfigError, match="the initialisation is 'patches', not 'picture'"):
+    with pytest.raises(ConfigError, match="the initialisation is 'uniform', not 'picture'"):
         texture_pictures([style], how(), start=start)
 
 
