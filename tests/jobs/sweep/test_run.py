@@ -191,6 +191,8 @@ def test_weights_that_are_missing_are_named_before_anything_runs(sweeping, made)
     with pytest.raises(WeightsError, match=r"^metric style-gram: its judge cannot be had: weights vgg16"):
         sweeping(judge, folder="judge")
     assert made == []
+    # Who corrects the sweep goes on in the same folder.
+    assert sweeping(folder="judge").made == 2
 
 
 def test_a_layer_that_a_judge_lacks_is_named_before_anything_runs(sweeping, made):

@@ -105,7 +105,8 @@ class Store:
             changed = [name for name, value in identity.items() if before[name] != value]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ConfigError(f"{manifest} is no sweep's ({error}); name another folder") from None
-        if changed:
+        # Of a sweep that was refused before its first cell nothing would be lost.
+        if changed and any((self.folder / "cells").glob("*")):
             raise ConfigError(
                 f"{self.folder} holds the results of another sweep: {', '.join(changed)} differ; "
                 "name another folder"
