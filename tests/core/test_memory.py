@@ -1,5 +1,6 @@
 """Memory that is kept: seen by what a process takes from the system for the same array, again and again."""
 
+import gc
 import platform
 import subprocess
 import sys
@@ -100,3 +101,17 @@ print((kept - pages()) * os.sysconf("SC_PAGE_SIZE") // 2**20)
 """
     given = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert int(given.stdout) > 40
+
+
+def test_garbage_is_looked_for_again_after_imports():
+    assert gc.isenabled()
+    with memory.importing():
+        assert not gc.isenabled()
+    assert gc.isenabled()
+
+
+def test_imports_within_imports_leave_garbage_alone():
+    with memory.importing():
+        with memory.importing():
+            assert not gc.isenabled()
+        assert not gc.isenabled()

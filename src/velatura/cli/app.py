@@ -5,6 +5,7 @@ Exit status: 0 done; 1 failed while running; 2 the request was wrong; 130 interr
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -18,7 +19,7 @@ from typer.main import get_command
 from velatura._version import __version__
 from velatura.cli.help import App
 from velatura.core.errors import Cancelled, ConfigError, ImageError, OutputError, VelaturaError, WeightsError
-from velatura.core.memory import keep_freed_memory
+from velatura.core.memory import importing, keep_freed_memory
 
 __all__ = ["main"]
 
@@ -77,7 +78,8 @@ def _build(requested: str | None) -> App:
     app = App(callback=_root)
     for name, (module, panel, line) in _COMMANDS.items():
         if name == requested:
-            importlib.import_module(module).register(app, name, panel=panel)
+            with importing():
+                importlib.import_module(module).register(app, name, panel=panel)
         else:
             app.command(name, help=line, rich_help_panel=panel)(_unfilled)
     return app
@@ -127,4 +129,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     keep_freed_memory()
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
-    sys.exit(_run([word for word in words if word != "--debug"], debug=debug))
+    status = _run([word for word in words if word != "--debug"], debug=debug)
+    if arguments is None:
+        # Python looks for garbage once more before it ends: 0.2 s, for what ends with the process.
+        gc.freeze()
+    sys.exit(status)

@@ -12,6 +12,7 @@ import typer
 
 from velatura.cli.help import App
 from velatura.core.errors import ConfigError
+from velatura.core.memory import importing
 from velatura.jobs.processes import begin_server, usual_processes
 
 __all__ = ["register"]
@@ -76,8 +77,9 @@ def sweep(
             "expected a sweep and a folder: velatura sweep SPEC -o FOLDER; --list names those that ship"
         )
     _begin_processes(Path(output), jobs)
-    from velatura.jobs.schema import build, parse_assignment
-    from velatura.jobs.sweep import SearchJob, SweepJob, load_sweep, run_search, run_sweep
+    with importing():
+        from velatura.jobs.schema import build, parse_assignment
+        from velatura.jobs.sweep import SearchJob, SweepJob, load_sweep, run_search, run_sweep
 
     sweep = load_sweep(
         spec,
@@ -104,7 +106,7 @@ def _begin_processes(folder: Path, jobs: int | None) -> None:
     """Has processes begin while this one imports, where cells are likely to be made in several."""
     # The table stands at the end: with it, a sweep is most likely to be finished.
     if (jobs or usual_processes()) > 1 and not (folder / "table.md").exists():
-        begin_server()
+        begin_server("velatura.cli")
 
 
 def _list() -> int:

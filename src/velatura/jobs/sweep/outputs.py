@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
 from velatura.core.files import atomic_path
 from velatura.imaging import write_picture
+from velatura.jobs.processes import in_parallel
 from velatura.jobs.sweep.grid import Point
 from velatura.jobs.sweep.plots import plot_losses, plot_metrics
 from velatura.jobs.sweep.sheet import contact_sheet
@@ -37,6 +39,7 @@ def write_outputs(
     *,
     sources: Mapping[str, tuple[Path, Path]],
     is_new: bool,
+    processes: int = 1,
 ) -> tuple[dict[str, Path], tuple[str, ...]]:
     """Writes everything that the cells show together.
 
@@ -47,6 +50,7 @@ def write_outputs(
         measured: Every cell that was made, by whatever run.
         sources: Photograph and painting by the name of the pair.
         is_new: Whether a cell is among them that was not there before.
+        processes: In how many drawings are made at once; 1: in this one.
 
     Returns:
         What was written, by what it is, and what there is to say about it.
@@ -57,7 +61,7 @@ def write_outputs(
     whole = [one for one in measured if one.error is None]
     can_plot = find_spec("matplotlib") is not None
     wanted = [name for name in OUTPUTS if (whole or name in ("csv", "table"))]
-    notes = []
+    notes: list[str] = []
     if not can_plot and whole:
         wanted = [name for name in wanted if name not in _PLOTS]
         notes.append("plots need matplotlib and were left out: pip install 'velatura[eval]'")
@@ -67,15 +71,28 @@ def write_outputs(
     _write(files["table"], as_markdown(sweep, rows, measured))
     # Drawing takes seconds, and what is there shows the same cells.
     stale = [name for name, path in files.items() if is_new or not path.exists()]
-    if "sheet" in stale:
-        sheet, left_out = contact_sheet(sweep, store, points, whole, sources)
-        write_picture(sheet, files["sheet"])
-        notes += [f"the contact sheet shows the first {left_out}"] if left_out else []
-    if "metrics" in stale:
-        plot_metrics(sweep, rows, files["metrics"])
-    if "losses" in stale:
-        plot_losses(sweep, store, points, whole, files["losses"])
+    drawings: dict[str, Callable[[Path], str | None]] = {
+        "metrics": partial(plot_metrics, sweep, rows),
+        "losses": partial(plot_losses, sweep, store, points, whole),
+        "sheet": partial(_draw_sheet, sweep, store, points, whole, sources),
+    }
+    calls = [partial(draw, files[name]) for name, draw in drawings.items() if name in stale]
+    notes += filter(None, in_parallel(calls, processes=processes))
     return {name: path for name, path in files.items() if path.exists()}, tuple(notes)
+
+
+def _draw_sheet(
+    sweep: Sweep,
+    store: Store,
+    points: Sequence[Point],
+    measured: Sequence[Measured],
+    sources: Mapping[str, tuple[Path, Path]],
+    path: Path,
+) -> str | None:
+    """Draws the contact sheet; what there is to say about it."""
+    sheet, part = contact_sheet(sweep, store, points, measured, sources)
+    write_picture(sheet, path)
+    return f"the contact sheet shows the first {part}" if part else None
 
 
 def _write(path: Path, text: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -12,7 +11,7 @@ from multiprocessing.synchronize import Event
 import torch
 
 from velatura.core.memory import keep_freed_memory
-from velatura.jobs.processes import worker_context
+from velatura.jobs.processes import ignore_interrupts, worker_context
 from velatura.jobs.sweep.cells import Cell
 from velatura.jobs.sweep.store import Measured
 from velatura.jobs.sweep.worker import Worker, WorkerSettings
@@ -132,8 +131,7 @@ class _Pool:
 
 
 def _begin(settings: WorkerSettings, stop: Event, environment: Mapping[str, str]) -> None:
-    # Ctrl-C goes to the whole group of processes: the first of them tells the others when to end.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ignore_interrupts()
     # Where a server began this process, its variables are those of when the server began.
     os.environ.clear()
     os.environ.update(environment)

@@ -113,9 +113,7 @@ def run_sweep(
     sweeper = Sweeper(job, on_cell=on_cell, cancelled=cancelled)
     points = list(sweep.points())
     measured = sweeper.measure(points)
-    files, notes = write_outputs(
-        sweep, sweeper.store, points, measured, sources=sweeper.planner.sources(), is_new=sweeper.made > 0
-    )
+    files, notes = sweeper.write_outputs(sweep, points, measured)
     return SweepResult(
         measured=tuple(measured),
         made=sweeper.made,
@@ -174,6 +172,21 @@ class Sweeper:
         self.interrupted = self.interrupted or len(results) < len({cell.key for cell in cells})
         # Labels may have been changed since: those of now count.
         return [replace(results[cell.key], labels=cell.point.labels) for cell in cells if cell.key in results]
+
+    def write_outputs(
+        self, sweep: Sweep, points: Sequence[Point], measured: Sequence[Measured]
+    ) -> tuple[dict[str, Path], tuple[str, ...]]:
+        """What is written of them all, by what it is, and what there is to say about it."""
+        return write_outputs(
+            sweep,
+            self.store,
+            points,
+            measured,
+            sources=self.planner.sources(),
+            is_new=self.made > 0,
+            # Where no cell was made, no process has begun.
+            processes=self.jobs if self.made > 0 else 1,
+        )
 
     def _check_judges(self) -> None:
         if not self._has_judges:

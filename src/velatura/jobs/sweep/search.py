@@ -21,7 +21,6 @@ from velatura.core.config import Setting
 from velatura.core.errors import ConfigError, unknown_name
 from velatura.core.progress import never
 from velatura.jobs.sweep.grid import Axis, Point, short
-from velatura.jobs.sweep.outputs import write_outputs
 from velatura.jobs.sweep.run import OnCell, Sweeper, SweepJob, SweepProgress, SweepResult, check_count
 from velatura.jobs.sweep.spec import Sweep
 from velatura.jobs.sweep.store import Measured, write_json
@@ -199,9 +198,7 @@ def _result(
     sweep = replace(sweeper.sweep, notes=(*sweeper.sweep.notes, note))
     axes = tuple(_searched(axis, points) for axis in sweep.axes)
     sweep = replace(sweep, axes=axes, combination="paired")
-    files, notes = write_outputs(
-        sweep, sweeper.store, points, cells, sources=sweeper.planner.sources(), is_new=sweeper.made > 0
-    )
+    files, notes = sweeper.write_outputs(sweep, points, cells)
     path = sweeper.store.folder / SEARCH_FILE
     write_json(path, [{"value": value, "settings": dict(point.settings)} for point, value in best_first])
     return SweepResult(
