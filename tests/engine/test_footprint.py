@@ -80,8 +80,13 @@ def test_grows_with_the_tile(one, other):
 
 
 def test_remembered_steps_in_bfloat16_take_half():
-    whole, half = LBFGS(history=10), LBFGS(history=10, stored="bfloat16")
-    assert whole.remembered(11) - 1 == 2 * (half.remembered(11) - 1) == 21
+    whole, half = LBFGS(history=10, stored="float32"), LBFGS(history=10, stored="bfloat16")
+    assert whole.remembered(11, 100) - 1 == 2 * (half.remembered(11, 100) - 1) == 21
+
+
+def test_remembered_steps_of_large_canvases_are_in_bfloat16():
+    usual = LBFGS(history=10)
+    assert usual.remembered(11, 2**22 - 1) - 1 == 2 * (usual.remembered(11, 2**22) - 1) == 21
 
 
 def test_large_paintings_and_photographs_count():

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from velatura.optimizers import lbfgs
 from velatura.optimizers.lbfgs import LBFGS
 
 
@@ -211,6 +212,19 @@ def test_steps_kept_in_half_the_memory_follow_a_change_of_size_and_are_restored(
     resumed.restore(state)
     resumed.step(_in_float32(again))
     assert_close(again.detach(), larger.detach(), rtol=0, atol=0)
+
+
+def test_steps_are_kept_in_half_the_memory_once_the_canvas_is_large(monkeypatch):
+    monkeypatch.setattr(lbfgs, "_MANY_PIXELS", 12 * 10)
+    canvas, larger = (_canvas(size).detach().float().requires_grad_() for size in ((6, 5), (12, 10)))
+    optimizer = LBFGS().build(canvas)
+    for _ in range(5):
+        optimizer.step(_in_float32(canvas))
+    assert {pairs.dtype for pairs in _pairs(optimizer.state())} == {torch.float32}
+    optimizer.rescale(larger)
+    optimizer.step(_in_float32(larger))
+    optimizer.step(_in_float32(larger))
+    assert {pairs.dtype for pairs in _pairs(optimizer.state())} == {torch.bfloat16}
 
 
 def _in_float32(canvas):

@@ -115,7 +115,7 @@ class Footprint:
         targets: What is kept of them.
         step: One step's maps and gradients, beside targets and canvas, likewise.
         canvases: Those that the descent holds.
-        remembered: Canvases that the optimiser remembers after so many steps.
+        remembered: Canvases of so many pixels that the optimiser remembers after so many steps.
         worked_on: Canvases more that it takes for a step.
         prepared: Bytes that the network prepares only for large pictures.
         looseness: What canvases take over what they hold.
@@ -126,7 +126,7 @@ class Footprint:
     targets: Growth
     step: Growth
     canvases: int
-    remembered: Callable[[int], float]
+    remembered: Callable[[int, int], float]
     worked_on: int
     prepared: float = 0.0
     looseness: float = 1.0
@@ -154,7 +154,7 @@ class Footprint:
 
     def _held(self, pixels: int, steps: int) -> float:
         """From step to step, without which no tile helps: canvases, the optimiser's memory, targets."""
-        return self._canvas((self.canvases + self.remembered(steps)) * pixels) + self.targets.at(pixels)
+        return self._canvas((self.canvases + self.remembered(steps, pixels)) * pixels) + self.targets.at(pixels)
 
     def _stepping(self, pixels: int, steps: int, tile: int | None, *, saved: bool) -> float:
         shown = pixels if tile is None else min(tile, pixels)
@@ -163,7 +163,7 @@ class Footprint:
         if shown < pixels:
             maps += (_OF_A_TILE - 1) * self.step.at(shown) + self._canvas(pixels)
         working = self._canvas((1 + self.worked_on) * pixels)
-        saving = self._canvas((self.canvases + self.remembered(steps)) * pixels) if saved else 0.0
+        saving = self._canvas((self.canvases + self.remembered(steps, pixels)) * pixels) if saved else 0.0
         # While maps are there the optimiser waits, which learns of the step only then.
         before = self._held(pixels, max(0, steps - 1))
         return max(before + maps, self._held(pixels, steps) + max(working, saving))
@@ -178,7 +178,7 @@ class Footprint:
         maps = self.aim.at(shown) + (0 if tile is None else self.targets.at(pixels))
         aiming = old + self._canvas(sum(seen)) + max(self._canvas(photo), maps)
         # What is remembered goes one by one, each old one before the next new one: two are between.
-        remembered = self.remembered(steps) + 2 if before else 0
+        remembered = self.remembered(steps, pixels) + 2 if before else 0
         moving = self.targets.at(pixels) + self._canvas((remembered + self.canvases) * pixels)
         return max(aiming, moving)
 

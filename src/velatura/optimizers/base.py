@@ -28,8 +28,8 @@ class ImageOptimizer(ABC):
     def build(self, canvas: Tensor) -> CanvasOptimizer:
         """An optimiser of ``canvas``, ``(B, C, H, W)``, a leaf that requires its gradient."""
 
-    def remembered(self, steps: int) -> float:  # noqa: ARG002 - some remember the more, the more they are
-        """How many canvases its memory of so many steps takes: two, unless a subclass says otherwise."""
+    def remembered(self, steps: int, pixels: int) -> float:  # noqa: ARG002 - of some, it depends on both
+        """How many canvases of so many pixels its memory of so many steps takes: two, unless overridden."""
         return 2
 
     @property

@@ -18,6 +18,7 @@ from velatura.optimizers.line_search import Point, strong_wolfe
 __all__ = ["LBFGS"]
 
 _LINE_SEARCH_EVALUATIONS = 25
+_MANY_PIXELS = 2**22
 _LEAST_CURVATURE = 1e-10  # Flatter pairs say nothing that rounding does not.
 
 
@@ -43,18 +44,25 @@ class LBFGS(ImageOptimizer):
     )
 
     stored: Annotated[
-        Literal["float32", "bfloat16"],
-        Setting("What remembered steps are kept in: bfloat16 takes half the memory, and keeps 3 digits"),
-    ] = "float32"
+        Literal["auto", "float32", "bfloat16"],
+        Setting(
+            "What remembered steps are kept in: bfloat16 takes half the memory, and keeps 3 digits; "
+            "auto: bfloat16 from 4 megapixels on"
+        ),
+    ] = "auto"
 
     def build(self, canvas: Tensor) -> CanvasOptimizer:
         """L-BFGS on ``canvas``."""
         return _LBFGSSteps(canvas, self)
 
-    def remembered(self, steps: int) -> float:
+    def remembered(self, steps: int, pixels: int) -> float:
         """The last gradient and step, and a pair for each step before that is remembered."""
-        step = 1.0 if self.stored == "float32" else 0.5
+        step = 0.5 if self.halves(pixels) else 1.0
         return 1 + step + 2 * step * min(self.history, max(0, steps - 1))
+
+    def halves(self, pixels: int) -> bool:
+        """Whether a canvas of so many pixels has its steps remembered in bfloat16."""
+        return self.stored == "bfloat16" or (self.stored == "auto" and pixels >= _MANY_PIXELS)
 
     @property
     def worked_on(self) -> int:
@@ -127,7 +135,8 @@ class _LBFGSSteps(CanvasOptimizer):
             del kept[: -self._settings.history]
 
     def _stored(self, pixels: Tensor) -> Tensor:
-        return pixels if self._settings.stored == "float32" else pixels.bfloat16()
+        height, width = self._canvas.shape[2:]
+        return pixels.bfloat16() if self._settings.halves(height * width) else pixels
 
     def _direction(self, gradient: Tensor) -> Tensor:
         """``-H g`` by two passes over the pairs (Nocedal and Wright 2006, algorithm 7.4)."""
