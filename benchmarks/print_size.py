@@ -40,8 +40,9 @@ from velatura.imaging.samples import draw_sample
 from velatura.jobs.stylize import stylization, stylize_pictures
 from velatura.ops.resize import fit, resize
 
-NEAR = 24
-"""Lines on each side of a border that it is compared with."""
+NEAR = 12
+"""Lines on each side of a border that it is compared with: those of the grid that tiles could meet on. The
+pooling of a network leaves steps along them too, in tiles or not."""
 
 
 def pictures(options: argparse.Namespace, edge: int) -> tuple[Tensor, Tensor]:
@@ -236,17 +237,23 @@ def report_seams(options: argparse.Namespace, pixels: Tensor) -> None:
         if not len(across):
             print(f"  {name}: one tile")
             continue
-        elsewhere = each.clone()
-        elsewhere[across] = math.nan
         # Lines as near as that show the same of the picture; which of them differ more is chance.
-        near = [elsewhere[max(0, at - NEAR) : at + NEAR + 1] for at in across.tolist()]
-        near = [lines[~lines.isnan()] for lines in near]
+        near = [
+            each[[line for line in lines_near(at, needs.grid, len(each)) if line not in across]]
+            for at in across.tolist()
+        ]
         above = [float((each[at] > lines).float().mean()) for at, lines in zip(across, near, strict=True)]
         print(
-            f"  {name}: across {len(across)} borders {float(each[across].mean()):.5f}, within {NEAR} pixels "
-            f"{float(torch.cat(near).mean()):.5f}, elsewhere {float(elsewhere.nanmean()):.5f}; "
+            f"  {name}: across {len(across)} borders {float(each[across].mean()):.5f}, lines of the grid "
+            f"near them {float(torch.cat(near).mean()):.5f}, everywhere {float(each.mean()):.5f}; "
             f"a border is above {100 * statistics.mean(above):.0f} % of the lines near it (50 % by chance)"
         )
+
+
+def lines_near(border: int, grid: int, count: int) -> list[int]:
+    """Numbers of the lines of the grid around a border."""
+    lines = range(border - NEAR * grid, border + NEAR * grid + 1, grid)
+    return [line for line in lines if line != border and 0 <= line < count]
 
 
 def main() -> None:

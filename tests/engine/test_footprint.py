@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from velatura.core.errors import ConfigError
 from velatura.engine import footprint as footprint_module
 from velatura.engine.allocations import Allocations
-from velatura.engine.footprint import CANVAS_BYTES, Footprint, Growth, Run, choose_tile, measure_footprint
+from velatura.engine.footprint import (
+    CANVAS_BYTES,
+    Footprint,
+    Growth,
+    Run,
+    Spread,
+    choose_tile,
+    measure_footprint,
+)
 from velatura.engine.pyramid import Pyramid, Scale
 from velatura.optimizers.adam import Adam
 from velatura.optimizers.lbfgs import LBFGS
@@ -135,8 +143,7 @@ def test_what_is_measured_small_holds_for_a_larger_run(small, optimizer, monkeyp
 
     The loss is made large, or L-BFGS would forget steps whose curvature says nothing.
     """
-    monkeypatch.setattr(footprint_module, "_MAPS_SPREAD", 1.0)
-    monkeypatch.setattr(footprint_module, "_AIM_SPREAD", 1.0)
+    monkeypatch.setattr(footprint_module, "_EDGES", (128, 192))
     size = (320, 384)
     how = small.stylizer(optimizer, pyramid=Pyramid(smallest=0, steps=(4,)), strength=100)
     foretold = measure_footprint(how, size=size)
@@ -154,6 +161,16 @@ def test_what_is_measured_small_holds_for_a_larger_run(small, optimizer, monkeyp
         worked_on=foretold.worked_on,
     )
     assert 0.97 <= bare.peak(picture) / counted.most <= 1.125
+
+
+def test_small_pictures_leave_more_gaps_than_large_ones_and_tiles_leave_most():
+    loose = Spread(small=1.5, large=1.1, tile=2.0)
+    of_maps = [loose.of_maps(pixels) for pixels in (1, 2**19, 2**21, 2**23, 2**30)]
+    assert of_maps == pytest.approx([1.5, 1.5, 1.3, 1.1, 1.1])
+    picture = run(1000)
+    assert footprint(spread=loose).peak(picture, tile=400) > footprint(spread=Spread(tile=1.5)).peak(
+        picture, tile=400
+    )
 
 
 def test_measuring_leaves_the_run_as_it_is(small):

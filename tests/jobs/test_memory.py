@@ -50,7 +50,7 @@ def test_said_before_the_first_step_and_recorded():
 @pytest.mark.usefixtures("_small_is_large")
 def test_a_tile_is_chosen_where_the_whole_does_not_fit_and_the_loss_is_the_same(monkeypatch):
     whole = _run([])
-    monkeypatch.setattr(memory, "free_memory", lambda _: 110 * 2**20)
+    monkeypatch.setattr(memory, "free_memory", lambda _: 80 * 2**20)
     seen = []
     result = _run(seen)
     tile = result.record["memory"]["tile"]

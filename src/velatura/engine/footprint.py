@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -25,19 +25,22 @@ from velatura.engine.pyramid import Scale
 from velatura.ops.threads import computing_threads
 from velatura.ops.winograd import winograd_pays
 
-__all__ = ["CANVAS_BYTES", "Footprint", "Growth", "Run", "choose_tile", "free_memory", "measure_footprint"]
+__all__ = [
+    "CANVAS_BYTES",
+    "Footprint",
+    "Growth",
+    "Run",
+    "Spread",
+    "choose_tile",
+    "free_memory",
+    "measure_footprint",
+]
 
 CANVAS_BYTES = 12
 """Of a pixel of a canvas: three numbers of float32."""
 
-_EDGES = (128, 192)
-_MAPS_SPREAD = 1.85
-"""What maps take of the system over what they hold, on a CPU: the C library cannot fill every gap that maps
-of other sizes leave. Measured: 1.6 to 2, from 512 to 1440 pixels, with a narrow and with a wide network."""
-_AIM_SPREAD = 1.35
-"""The same where maps only come and go, without a backward pass."""
-_CANVAS_SPREAD = 1.35
-"""The same of canvases, which are all of one size: measured in tiles, at 1024 to 3072 pixels."""
+_EDGES = (192, 384)
+"""Of the pictures that are measured: below, what convolutions work on weighs more than it does above."""
 _OF_A_TILE = 1.55
 """What the maps of a tile take over those of a whole picture of its size: what counts of each is looked at
 apart. Counted: 1.5 at 512 pixels."""
@@ -64,10 +67,6 @@ class Growth:
         """Bytes of so many pixels."""
         return self.fixed + self.each * pixels
 
-    def times(self, factor: float) -> Growth:
-        """So many times as much."""
-        return Growth(factor * self.fixed, factor * self.each)
-
     @classmethod
     def through(cls, smaller: tuple[int, int], larger: tuple[int, int]) -> Growth:
         """The line through two measurements, pixels and bytes; it never falls, and is never below 0."""
@@ -76,6 +75,35 @@ class Growth:
             return cls(0.0, most / many)
         each = min(max(0.0, (most - least) / (many - few)), most / many)
         return cls(most - each * many, each)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """What is taken of the system over what is held: a heap has gaps that nothing else fits into.
+
+    Args:
+        small: Of the maps of a step, in a picture of half a megapixel or less.
+        large: The same, in one of eight or more; between them, by the logarithm.
+        tile: The same, in a tile, whose maps lie between canvases.
+        aim: Of maps that only come and go, without a backward pass.
+        canvas: Of canvases, which are all of one size.
+    """
+
+    small: float = 1.0
+    large: float = 1.0
+    tile: float = 1.0
+    aim: float = 1.0
+    canvas: float = 1.0
+
+    def of_maps(self, pixels: float) -> float:
+        """Of the maps of a picture in one piece."""
+        doublings = math.log2(max(pixels, 1) / _SMALL) / math.log2(_LARGE / _SMALL)
+        return self.small + (self.large - self.small) * min(1.0, max(0.0, doublings))
+
+
+_SMALL, _LARGE = 2**19, 2**23
+_OF_GLIBC = Spread(small=1.5, large=1.15, tile=1.85, aim=1.35, canvas=1.35)
+"""Measured: from 640 to 4096 pixels in one piece, and in tiles of 512 to 1216, with glibc 2.36."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,14 +139,14 @@ class Footprint:
 
     Args:
         base: Bytes that the process has taken before the run: libraries, weights, pictures.
-        aim: Taking the targets of one picture, at most, as the system sees it.
+        aim: Taking the targets of one picture, at most.
         targets: What is kept of them.
-        step: One step's maps and gradients, beside targets and canvas, likewise.
+        step: One step's maps and gradients, beside targets and canvas.
         canvases: Those that the descent holds.
         remembered: Canvases of so many pixels that the optimiser remembers after so many steps.
         worked_on: Canvases more that it takes for a step.
         prepared: Bytes that the network prepares only for large pictures.
-        looseness: What canvases take over what they hold.
+        spread: What all of that takes of the system.
     """
 
     base: float
@@ -129,7 +157,7 @@ class Footprint:
     remembered: Callable[[int, int], float]
     worked_on: int
     prepared: float = 0.0
-    looseness: float = 1.0
+    spread: Spread = field(default_factory=Spread)
 
     def peak(self, run: Run, *, tile: int | None = None) -> int:
         """Bytes at most in the whole run.
@@ -150,18 +178,20 @@ class Footprint:
         return round(self.base + self.prepared + most)
 
     def _canvas(self, pixels: float) -> float:
-        return CANVAS_BYTES * self.looseness * pixels
+        return CANVAS_BYTES * self.spread.canvas * pixels
 
     def _held(self, pixels: int, steps: int) -> float:
         """From step to step, without which no tile helps: canvases, the optimiser's memory, targets."""
-        return self._canvas((self.canvases + self.remembered(steps, pixels)) * pixels) + self.targets.at(pixels)
+        return self._canvas((self.canvases + self.remembered(steps, pixels)) * pixels) + self.targets.at(
+            pixels
+        )
 
     def _stepping(self, pixels: int, steps: int, tile: int | None, *, saved: bool) -> float:
-        shown = pixels if tile is None else min(tile, pixels)
-        # The gradient, and in tiles the sum of the tiles' gradients beside it.
-        maps = self.step.at(shown) + self._canvas(pixels)
-        if shown < pixels:
-            maps += (_OF_A_TILE - 1) * self.step.at(shown) + self._canvas(pixels)
+        if tile is None or tile >= pixels:
+            maps = self.spread.of_maps(pixels) * self.step.at(pixels) + self._canvas(pixels)
+        else:
+            # The sum of the tiles' gradients is beside that of one.
+            maps = self.spread.tile * _OF_A_TILE * self.step.at(tile) + self._canvas(2 * pixels)
         working = self._canvas((1 + self.worked_on) * pixels)
         saving = self._canvas((self.canvases + self.remembered(steps, pixels)) * pixels) if saved else 0.0
         # While maps are there the optimiser waits, which learns of the step only then.
@@ -175,7 +205,7 @@ class Footprint:
         shown = max(seen) if tile is None else min(tile, max(seen))
         old = self._held(before, steps) if before else 0.0
         # Where it is taken in tiles, what is kept is beside the maps of one.
-        maps = self.aim.at(shown) + (0 if tile is None else self.targets.at(pixels))
+        maps = self.spread.aim * self.aim.at(shown) + (0 if tile is None else self.targets.at(pixels))
         aiming = old + self._canvas(sum(seen)) + max(self._canvas(photo), maps)
         # What is remembered goes one by one, each old one before the next new one: two are between.
         remembered = self.remembered(steps, pixels) + 2 if before else 0
@@ -188,7 +218,7 @@ def measure_footprint(
 ) -> Footprint:
     """Computes targets and a step of two small pictures, and reads what they take.
 
-    It takes as long as one step at 230 pixels, and prepares what the run would prepare anyway.
+    It takes as long as two steps at 400 pixels, and prepares what the run would prepare anyway.
 
     Args:
         stylizer: What will run; its targets are taken anew before that.
@@ -210,14 +240,14 @@ def measure_footprint(
     optimizer = stylizer.method.optimizer
     return Footprint(
         base=resident_memory() + _LIBRARIES if is_cpu else torch.cuda.memory_allocated(stylizer.device),
-        aim=growths[0].times(_AIM_SPREAD if is_cpu else 1.0),
+        aim=growths[0],
         targets=growths[1],
-        step=growths[2].times(_MAPS_SPREAD if is_cpu else 1.0),
+        step=growths[2],
         canvases=stylizer.method.iterates.canvases,
         remembered=optimizer.remembered,
         worked_on=optimizer.worked_on,
         prepared=_to_prepare(seen, edges[1], size) if is_cpu else 0.0,
-        looseness=_CANVAS_SPREAD if is_cpu else 1.0,
+        spread=_OF_GLIBC if is_cpu else Spread(),
     )
 
 
