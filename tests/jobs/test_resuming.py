@@ -1,10 +1,15 @@
 """Jobs that are cut short, and jobs that go on."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from velatura.core.errors import Cancelled, ConfigError
 from velatura.imaging import read_picture
+from velatura.jobs.regions import Region, Regions
 from velatura.runners import run
 
 
@@ -50,6 +55,43 @@ def test_a_resumed_run_gives_the_pixels_of_an_unbroken_one(job, tmp_path, optimi
     assert not resumed.interrupted
     assert torch.equal(resumed.picture.pixels, unbroken.picture.pixels)
     assert resumed.history == unbroken.history
+
+
+@pytest.fixture
+def left(tmp_path):
+    """A mask of the left half."""
+    Image.fromarray(np.uint8([[255, 0]] * 2)).resize((48, 36), Image.Resampling.NEAREST).save(
+        tmp_path / "left.png"
+    )
+    return tmp_path / "left.png"
+
+
+@pytest.mark.parametrize("with_regions", [False, True], ids=["fine style", "regions"])
+def test_with_other_controls_too_a_resumed_run_gives_the_pixels_of_an_unbroken_one(
+    job, photo, painting, left, tmp_path, with_regions
+):
+    regions = Regions(regions=(Region(mask=str(left), styles=(str(painting),)),))
+    checkpoint = str(tmp_path / "run.safetensors")
+
+    def going(saving=None):
+        if with_regions:
+            of_all = job(changes={"pyramid.steps": [5]}, saving=saving, color={"name": "luminance"})
+            return replace(of_all, regions=regions)
+        changes = {"pyramid.steps": [5], "fine.steps": 2, "fine.until": "relu2_1"}
+        return replace(job(changes=changes, saving=saving), fine=str(photo))
+
+    seen = []
+
+    def count(progress):
+        # Laying a fine style on has no previews.
+        seen.extend([progress] if progress.picture is not None else [])
+
+    unbroken = run(going())
+    begun = run(going({"checkpoint": checkpoint}), on_progress=count, cancelled=lambda: len(seen) == 3)
+    assert begun.interrupted
+    assert len(begun.history) == 3
+    resumed = run(going({"resume": checkpoint}))
+    assert torch.equal(resumed.picture.pixels, unbroken.picture.pixels)
 
 
 def test_a_run_is_saved_while_it_runs(job, tmp_path):
