@@ -7,13 +7,13 @@ import sys
 import pytest
 
 from velatura.cli import progress as module
-from velatura.cli.progress import cancelled_by_interrupt, progress_on_stderr
+from velatura.cli.progress import cancelled_by_interrupt, duration, progress_on_stderr
 from velatura.core.progress import Progress
 
 
-def at(step, *, steps=10, scale=1, message=""):
+def at(step, *, steps=10, scale=1, message="", **more):
     return Progress(
-        step=step, steps=steps, scale=scale, scales=2, size=(30, 40), loss=0.12345, message=message
+        step=step, steps=steps, scale=scale, scales=2, size=(30, 40), loss=0.12345, message=message, **more
     )
 
 
@@ -53,6 +53,19 @@ def test_a_resumed_run_counts_its_own_steps_for_the_time_left(capsys, clock):
     assert capsys.readouterr().err.endswith("step 7/10, loss 0.1235, about 9 s left\n")
 
 
+def test_the_time_left_is_told_by_the_work_that_is_left(capsys, clock):
+    with progress_on_stderr(quiet=False) as report:
+        report(at(1, work=0.01))
+        clock[0] += 6.0
+        report(at(5, work=0.03))
+    assert capsys.readouterr().err.endswith("step 5/10, loss 0.1235, about 5 min left\n")
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(4.2, "4 s"), (600, "10 min"), (9000, "2.5 h")])
+def test_durations(seconds, text):
+    assert duration(seconds) == text
+
+
 @pytest.mark.parametrize("quiet", [True, False])
 def test_messages_are_always_told(capsys, quiet):
     with progress_on_stderr(quiet=quiet) as report:
@@ -76,9 +89,22 @@ def test_a_terminal_gets_a_bar_that_is_cleared(monkeypatch):
             report(at(step, message="went back" if step == 3 else ""))
     shown = terminal.getvalue()
     assert "1/2 a.png: " in shown
-    assert "scale 1/2 40x30, loss 0.1235" in shown
+    assert "scale 1/2 40x30, step 2/10, loss 0.1235" in shown
     assert "velatura: went back\n" in shown
     assert shown.endswith("\r")
+
+
+def test_a_bar_of_a_resumed_run_begins_where_the_run_does(monkeypatch, clock):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr("tqdm.std.time", lambda: clock[0])
+    with progress_on_stderr(quiet=False) as report:
+        for work in (0.50, 0.52, 0.54):
+            report(at(round(10 * work), work=work))
+            clock[0] += 4.0
+    assert "54%" in terminal.getvalue()
+    # 8 s for two fiftieths: 23 of them are left.
+    assert "00:08<01:31" in terminal.getvalue()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from velatura.core.errors import ConfigError
-from velatura.engine.pyramid import Pyramid, Scale
+from velatura.engine.pyramid import Pyramid, Scale, work_done
 
 
 def _scales(pyramid, size, smallest_input=16):
@@ -83,3 +83,10 @@ def test_scales_grow_to_the_size_and_keep_its_aspect(height, width, ratio, small
         )
     for small, large in itertools.pairwise(edges):
         assert abs(large - small * ratio) <= 0.5 + 0.5 * ratio
+
+
+def test_work_is_told_by_pixels_more_than_by_steps():
+    scales = [Scale((128, 128), 40), Scale((512, 512), 25)]
+    assert [work_done(scales, *at) for at in ((0, 0), (1, 25))] == [0, 1]
+    assert 0.05 < work_done(scales, 0, 40) == work_done(scales, 1, 0) < 0.15
+    assert work_done([Scale((1, 1), 0)], 0, 0) == 1

@@ -15,9 +15,10 @@ from tqdm import tqdm
 
 from velatura.core.progress import OnProgress, Progress
 
-__all__ = ["cancelled_by_interrupt", "progress_on_stderr"]
+__all__ = ["cancelled_by_interrupt", "duration", "progress_on_stderr"]
 
 _PLAIN_EVERY_S = 5.0
+_BAR = "{l_bar}{bar}| {elapsed}<{remaining}{postfix}"
 
 
 @contextlib.contextmanager
@@ -31,21 +32,29 @@ def progress_on_stderr(*, quiet: bool, title: str = "") -> Iterator[OnProgress]:
     if quiet:
         yield _warnings_only
     elif sys.stderr.isatty():
-        bar: tqdm[Any] = tqdm(desc=title or None, unit="step", dynamic_ncols=True, leave=False)
+        # Work is even over a run: what it took so far tells best what is left.
+        settings: dict[str, Any] = {"bar_format": _BAR, "smoothing": 0, "miniters": 0}
+        bar: tqdm[Any] = tqdm(total=1.0, desc=title or None, dynamic_ncols=True, leave=False, **settings)
         with bar:
             yield lambda progress: _draw(bar, progress)
     else:
         yield _PlainLines(title)
 
 
+def duration(seconds: float) -> str:
+    """``45 s``, ``12 min``, ``3.5 h``."""
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 120 else f"{seconds / 3600:.1f} h"
+
+
 def _describe(progress: Progress) -> str:
     height, width = progress.size
-    return f"scale {progress.scale}/{progress.scales} {width}x{height}"
-
-
-def _loss(progress: Progress) -> str:
-    """A trained network's pass has none."""
-    return "" if math.isnan(progress.loss) else f", loss {progress.loss:.4g}"
+    # A trained network's pass has no loss.
+    loss = "" if math.isnan(progress.loss) else f", loss {progress.loss:.4g}"
+    scale, step = f"{progress.scale}/{progress.scales}", f"{progress.step}/{progress.steps}"
+    return f"scale {scale} {width}x{height}, step {step}{loss}"
 
 
 def _messages_only(progress: Progress) -> None:
@@ -62,9 +71,13 @@ def _warnings_only(progress: Progress) -> None:
 def _draw(bar: tqdm[Any], progress: Progress) -> None:
     if progress.message:
         bar.write(f"velatura: {progress.message}", file=sys.stderr)
-    bar.total = progress.steps
-    bar.set_postfix_str(f"{_describe(progress)}{_loss(progress)}", refresh=False)
-    bar.update(progress.step - bar.n)
+    if progress.step == 0:
+        return
+    if bar.n == 0 and progress.step > 1:
+        # What a resumed run has done before took none of its time.
+        bar.initial = bar.n = progress.done
+    bar.set_postfix_str(_describe(progress), refresh=False)
+    bar.update(progress.done - bar.n)
 
 
 class _PlainLines:
@@ -73,7 +86,7 @@ class _PlainLines:
     def __init__(self, title: str) -> None:
         self.title = f"{title}: " if title else ""
         self.began = self.said = time.monotonic()
-        self.first_step = 0
+        self.done_before: float | None = None
         self.scale = 0
 
     def __call__(self, progress: Progress) -> None:
@@ -81,20 +94,15 @@ class _PlainLines:
         if progress.step == 0:
             return
         now = time.monotonic()
-        if not self.first_step:
-            self.first_step, self.began = progress.step, now
+        if self.done_before is None:
+            self.done_before, self.began = progress.done, now
         new_scale = progress.scale != self.scale
         if not (new_scale or now - self.said > _PLAIN_EVERY_S or progress.step == progress.steps):
             return
         self.said, self.scale = now, progress.scale
-        done = progress.step - self.first_step
-        left = (now - self.began) / done * (progress.steps - progress.step) if done else float("nan")
-        print(  # noqa: T201
-            f"{self.title}{_describe(progress)}, step {progress.step}/{progress.steps}{_loss(progress)}"
-            + (f", about {left:.0f} s left" if done else ""),
-            file=sys.stderr,
-            flush=True,
-        )
+        done = progress.done - self.done_before
+        left = f", about {duration((now - self.began) / done * (1 - progress.done))} left" if done else ""
+        print(f"{self.title}{_describe(progress)}{left}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 @contextlib.contextmanager

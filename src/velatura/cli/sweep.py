@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from velatura.cli.help import App
+from velatura.cli.progress import cancelled_by_interrupt, duration
 from velatura.core.errors import ConfigError
 from velatura.core.memory import importing
 from velatura.jobs.processes import begin_server, usual_processes
@@ -91,8 +92,6 @@ def sweep(
     job = build(SweepJob, {"sweep": sweep, "folder": output, "jobs": jobs, "many": yes})
     if (search is None) != (objective is None):
         raise ConfigError("--search N and --objective METRIC go together; give both or neither")
-    from velatura.cli.progress import cancelled_by_interrupt
-
     with cancelled_by_interrupt() as cancelled, _progress(quiet=quiet) as on_cell:
         if search is None:
             result = run_sweep(job, on_cell=on_cell, cancelled=cancelled)
@@ -152,7 +151,7 @@ def _draw(bar: Any, progress: Any) -> None:
     if progress.error is not None:
         bar.write(_failure(progress), file=sys.stderr)
     bar.total = progress.total
-    bar.set_postfix_str(f"{progress.cell}, about {_time(progress.seconds_left)} left", refresh=False)
+    bar.set_postfix_str(f"{progress.cell}, about {duration(progress.seconds_left)} left", refresh=False)
     bar.update(progress.done - bar.n)
 
 
@@ -168,17 +167,10 @@ def _failure(progress: Any) -> str:
 def _line(progress: Any) -> None:
     _failures_only(progress)
     if progress.error is None:
-        left = f", about {_time(progress.seconds_left)} left" if progress.done < progress.total else ""
+        left = f", about {duration(progress.seconds_left)} left" if progress.done < progress.total else ""
         typer.echo(
             f"{progress.done}/{progress.total} {progress.cell}: {progress.seconds:.1f} s{left}", err=True
         )
-
-
-def _time(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{minutes} min" if minutes < 120 else f"{seconds / 3600:.1f} h"
 
 
 def register(app: App, name: str, *, panel: str) -> None:

@@ -16,6 +16,7 @@ class Progress:
     Args:
         step: Steps done in the whole run; 0: a message before the first.
         steps: Steps of the whole run.
+        work: Part of the run's work that is done, in [0, 1]; None: as many as its steps.
         scale: Which scale of the pyramid, from 1.
         scales: How many.
         size: Height and width of the canvas, in pixels.
@@ -27,6 +28,7 @@ class Progress:
 
     step: int
     steps: int
+    work: float | None = None
     scale: int = 1
     scales: int = 1
     size: tuple[int, int] = (0, 0)
@@ -34,6 +36,13 @@ class Progress:
     terms: Mapping[str, float] = field(default_factory=dict)
     message: str = ""
     picture: Callable[[], Any] | None = None
+
+    @property
+    def done(self) -> float:
+        """Part of the run that is done, in [0, 1]: what time is told by."""
+        if self.work is not None:
+            return self.work
+        return self.step / self.steps if self.steps else 0.0
 
 
 OnProgress = Callable[[Progress], None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -18,6 +18,7 @@ from velatura.core.progress import OnProgress, Progress, never, silent
 from velatura.core.rng import generator
 from velatura.engine.outcome import Outcome
 from velatura.engine.precision import Precision, laid_out
+from velatura.engine.pyramid import Scale, work_done
 from velatura.ops.resize import resize
 
 __all__ = ["DeepDream", "Dreamer", "octave_sizes"]
@@ -121,6 +122,7 @@ class Dreamer:
         """
         settings = self.settings
         sizes = octave_sizes(size, octaves=settings.octaves, scale=settings.octave_scale)
+        scales = [Scale(at, settings.steps) for at in sizes]
         self._check_smallest(sizes[0])
         whole = image[None].to(self.device)
         added = whole.new_zeros(1, 3, *sizes[0])
@@ -134,7 +136,7 @@ class Dreamer:
                 canvas, grown = self._step(canvas)
                 where = {"scale": octave, "step": step, "size": list(at)}
                 history.append({**where, "loss": grown, "terms": {}})
-                on_progress(self._progress(octave, step, at, grown, canvas))
+                on_progress(self._progress(scales, octave, step, grown, canvas))
             added = canvas - ground
         return _outcome(whole, added, size, history, interrupted=False)
 
@@ -184,15 +186,16 @@ class Dreamer:
         return 1.0
 
     def _progress(
-        self, octave: int, step: int, size: tuple[int, int], grown: float, canvas: Tensor
+        self, scales: Sequence[Scale], octave: int, step: int, grown: float, canvas: Tensor
     ) -> Progress:
         settings = self.settings
         return Progress(
             step=(octave - 1) * settings.steps + step,
             steps=settings.octaves * settings.steps,
+            work=work_done(scales, octave - 1, step),
             scale=octave,
             scales=settings.octaves,
-            size=size,
+            size=scales[octave - 1].size,
             loss=grown,
             picture=lambda: canvas[0].cpu(),
         )

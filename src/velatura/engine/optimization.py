@@ -22,7 +22,7 @@ from velatura.engine.method import Optimization
 from velatura.engine.objective import Term, Terms
 from velatura.engine.outcome import Outcome
 from velatura.engine.precision import Precision, laid_out
-from velatura.engine.pyramid import Scale
+from velatura.engine.pyramid import Scale, work_done
 from velatura.engine.regional import Placement, RegionalObjective
 from velatura.engine.tiled import TiledObjective
 from velatura.ops.resize import fit, resize, resize_within
@@ -333,6 +333,7 @@ class _Run:
             Progress(
                 step=sum(earlier.steps for earlier in self.scales[: self.scale]) + self.step,
                 steps=sum(scale.steps for scale in self.scales),
+                work=work_done(self.scales, self.scale, self.step),
                 scale=self.scale + 1,
                 scales=len(self.scales),
                 size=scale.size,

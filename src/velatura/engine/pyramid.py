@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -11,7 +13,10 @@ from velatura.core.config import Idle, Setting
 from velatura.core.errors import ConfigError
 from velatura.ops.resize import fit
 
-__all__ = ["Pyramid", "Scale"]
+__all__ = ["Pyramid", "Scale", "work_done"]
+
+_STEP_PIXELS = 2**13
+"""As many pixels cost as much as a step does whatever its size."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,11 @@ class Scale:
 
     size: tuple[int, int]
     steps: int
+
+    @property
+    def step_work(self) -> int:
+        """What a step costs beside those of other scales: its pixels, and a little whatever they are."""
+        return math.prod(self.size) + _STEP_PIXELS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +100,19 @@ class Pyramid:
         most = len(self.steps) - 1
         scales = [Scale(size, self.steps[min(i, most)]) for i, size in enumerate(sizes)]
         return scales if self.last is None else scales[-self.last :]
+
+
+def work_done(scales: Sequence[Scale], scale: int, step: int) -> float:
+    """Part of a run's work that is done, in [0, 1].
+
+    Args:
+        scales: What the run passes through.
+        scale: Which of them it is at, from 0.
+        step: Steps that it has made there.
+    """
+    whole = sum(one.steps * one.step_work for one in scales)
+    before = sum(one.steps * one.step_work for one in scales[:scale])
+    return (before + step * scales[scale].step_work) / whole if whole else 1.0
 
 
 def _up(length: int, multiple: int) -> int:
