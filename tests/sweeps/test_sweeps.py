@@ -1,12 +1,13 @@
 """The sweeps that ship: that each builds in both forms, and the documents' own numbers."""
 
 import pytest
+import yaml
 
 from velatura.core.errors import ConfigError, WeightsError
 from velatura.jobs.models import find_model
 from velatura.jobs.sweep import load_sweep
 from velatura.jobs.sweep.reading import read_document
-from velatura.sweeps import sweep_file, sweep_names
+from velatura.sweeps import sweep_file, sweep_names, sweep_title
 
 
 def loaded(name, **options):
@@ -17,6 +18,11 @@ def loaded(name, **options):
         except WeightsError:
             pytest.skip("adain-slim is not in this package")
     return load_sweep(name, **options)
+
+
+@pytest.mark.parametrize("name", sweep_names())
+def test_the_title_is_that_of_the_file(name):
+    assert sweep_title(name) == yaml.safe_load(sweep_file(name).read_text())["title"]
 
 
 @pytest.mark.parametrize("name", sweep_names())

@@ -109,12 +109,11 @@ def _begin_processes(folder: Path, jobs: int | None) -> None:
 
 
 def _list() -> int:
-    from velatura.jobs.sweep.reading import read_document
-    from velatura.sweeps import sweep_file, sweep_names
+    from velatura.sweeps import sweep_names, sweep_title
 
     width = max(map(len, sweep_names()))
     for name in sweep_names():
-        typer.echo(f"{name:{width}}  {read_document(sweep_file(name)).value(('title',))}")
+        typer.echo(f"{name:{width}}  {sweep_title(name)}")
     return 0
 
 

@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import torch
-from annotated_types import Ge, Interval
+from annotated_types import Ge
 
 from velatura.backbones import backbones, build_backbone
 from velatura.core.config import Setting, to_mapping
 from velatura.core.errors import Cancelled, ConfigError
 from velatura.core.progress import OnProgress, never, silent
 from velatura.engine.deepdream import DeepDream, Dreamer
-from velatura.engine.precision import PrecisionName, choose_device, choose_precision
+from velatura.engine.precision import choose_device, choose_precision
 from velatura.imaging import Picture, read_picture
+from velatura.jobs.computing import Computing
 from velatura.jobs.record import machine_record
 from velatura.jobs.result import Result
 from velatura.jobs.saving import Saving, Writer
@@ -33,7 +34,7 @@ DEFAULT_DREAM = "mordvintsev2015"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dreaming:
+class Dreaming(Computing):
     """How a picture is dreamt of, wherever it comes from."""
 
     preset: Annotated[str, Setting("Named settings that the others are laid over")] = DEFAULT_DREAM
@@ -46,10 +47,6 @@ class Dreaming:
     working_size: Annotated[
         int, Ge(1), Setting("Longer edge where no size is asked for, at most", unit="pixels")
     ]
-    seed: Annotated[int, Interval(ge=0, lt=2**63), Setting("Seed of everything that is drawn")] = 0
-    device: Annotated[str, Setting("auto, cpu, cuda, cuda:N, mps or xpu")] = "auto"
-    precision: Annotated[PrecisionName, Setting("What the network computes in")] = "auto"
-    threads: Annotated[int | None, Interval(ge=1, le=1024), Setting("Processor threads; unset: all")] = None
 
 
 @dataclass(frozen=True, kw_only=True)

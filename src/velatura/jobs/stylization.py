@@ -17,10 +17,10 @@ from velatura.core.config import PartOf, Setting, annotations_of
 from velatura.core.errors import ConfigError, VelaturaError
 from velatura.engine.method import Optimization
 from velatura.engine.one_pass import OnePass
-from velatura.engine.precision import PrecisionName
 from velatura.engine.tiled import runs_out_of_memory
 from velatura.imaging import MAX_PIXELS, Picture
 from velatura.jobs.coloring import Coloring, color_mode, split_color
+from velatura.jobs.computing import Computing
 from velatura.jobs.controls import control_changes
 from velatura.jobs.models import find_model
 from velatura.jobs.schema import assign, build
@@ -45,7 +45,7 @@ _SUMS_TO_ONE = 0.005
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stylization:
+class Stylization(Computing):
     """How a picture is stylized, wherever the pictures come from."""
 
     preset: Annotated[str, Setting("Named settings that the others are laid over")] = "fast"
@@ -73,11 +73,6 @@ class Stylization:
     smooth: Annotated[
         bool, Setting("Soften the finest marks of the finished picture; edges stay sharp (guided filter)")
     ] = False
-    seed: Annotated[int, Interval(ge=0, lt=2**63), Setting("Seed of everything that is drawn")] = 0
-    device: Annotated[str, Setting("auto, cpu, cuda, cuda:N, mps or xpu")] = "auto"
-    precision: Annotated[PrecisionName, Setting("What the network computes in")] = "auto"
-    # Torch ends the process where the system gives it no more.
-    threads: Annotated[int | None, Interval(ge=1, le=1024), Setting("Processor threads; unset: all")] = None
 
     def __post_init__(self) -> None:
         if self.upsample and self.size is not None:

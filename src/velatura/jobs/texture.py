@@ -19,10 +19,11 @@ from velatura.engine.checkpoint import Checkpoints
 from velatura.engine.method import Optimization
 from velatura.engine.objective import Objective
 from velatura.engine.optimization import OptimizationStylizer
-from velatura.engine.precision import PrecisionName, choose_device, choose_precision
+from velatura.engine.precision import choose_device, choose_precision
 from velatura.imaging import MAX_PIXELS, Picture, read_picture
 from velatura.initializations import Patches
 from velatura.initializations import Picture as StartPicture
+from velatura.jobs.computing import Computing
 from velatura.jobs.memory import foretell_memory
 from velatura.jobs.record import machine_record
 from velatura.jobs.result import Result
@@ -43,7 +44,7 @@ _OF_A_PHOTOGRAPH = ("content", "recolored")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Texturing:
+class Texturing(Computing):
     """How a texture is made, whatever the painting."""
 
     preset: Annotated[str, Setting("Named settings that the others are laid over")] = DEFAULT_TEXTURE
@@ -69,10 +70,6 @@ class Texturing:
     smooth: Annotated[
         bool, Setting("Soften the finest marks of the finished picture; edges stay sharp (guided filter)")
     ] = False
-    seed: Annotated[int, Interval(ge=0, lt=2**63), Setting("Seed of everything that is drawn")] = 0
-    device: Annotated[str, Setting("auto, cpu, cuda, cuda:N, mps or xpu")] = "auto"
-    precision: Annotated[PrecisionName, Setting("What the network computes in")] = "auto"
-    threads: Annotated[int | None, Interval(ge=1, le=1024), Setting("Processor threads; unset: all")] = None
 
     def __post_init__(self) -> None:
         for name, term in self.method.terms.items():

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from velatura.core.errors import unknown_name
 
-__all__ = ["sweep_file", "sweep_names"]
+__all__ = ["sweep_file", "sweep_names", "sweep_title"]
 
 
 @cache
@@ -31,3 +31,13 @@ def sweep_file(name: str) -> Path:
     if name not in sweep_names():
         raise unknown_name("sweep", name, sweep_names())
     return Path(str(files(__name__).joinpath(f"{name}.yaml")))
+
+
+def sweep_title(name: str) -> str:
+    """What a sweep that ships is about: its first line, read without what reads the rest.
+
+    Raises:
+        ConfigError: There is none of that name; the message names the nearest.
+    """
+    with sweep_file(name).open(encoding="utf-8") as file:
+        return file.readline().partition(":")[2].strip(' "\n')
