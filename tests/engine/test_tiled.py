@@ -130,7 +130,7 @@ def test_float32_agrees_to_its_rounding(padding):
         canvas = start.clone().requires_grad_()
         sum(objective(canvas).values()).backward()
         gradients.append(canvas.grad)
-    assert_close(*gradients, rtol=1e-3, atol=1e-5 * float(gradients[0].abs().max()))
+    assert_close(*gradients, rtol=1e-3, atol=3e-5 * float(gradients[0].abs().max()))
 
 
 def test_without_a_gradient_the_terms_are_the_same(slim):
@@ -167,6 +167,15 @@ def test_tiles_cover_every_pixel_once_and_read_what_they_need(size, more, needs)
             assert span.read.stop >= min(length, span.own.stop + needs.after)
             assert span.ends == (span.own.stop == length)
     assert bool((counted == 1).all())
+
+
+@given(st.integers(200, 5000), st.integers(0, 600))
+def test_tiles_read_parts_of_one_size(length, more):
+    needs = Sight(grid=16, before=70, after=62, smallest=16)
+    tiles = picture_tiles((length, 10), edge=needs.least_edge + more, needs=needs)
+    read = [tile.rows.read.stop - tile.rows.read.start for tile in tiles]
+    assert len(set(read[:-1])) <= 1
+    assert read[0] - needs.grid < read[-1] <= read[0]
 
 
 def test_what_a_layer_sees_of_a_worked_example(slim):
