@@ -60,6 +60,52 @@ def path(tmp_path_factory):
     return folder / "report.html"
 
 
+SWEEP = """
+title: Two strengths
+base:
+  preset: fast
+  size: 64
+  initialization.name: uniform
+  pyramid.steps: [2]
+axes:
+  strength: [0.5, 2]
+pairs:
+  - {content: photo.png, style: painting.png}
+seeds: 2
+metrics: [rmse]
+"""
+
+
+@pytest.fixture(scope="module")
+def of_sweep(path, tmp_path_factory):
+    """The page of a sweep of two strengths and two seeds."""
+    folder = path.parent / "inputs"
+    (folder / "two.yaml").write_text(SWEEP)
+    results = tmp_path_factory.mktemp("sweep") / "results"
+    sweep = ("sweep", folder / "two.yaml", "-o", results, "--jobs", 1, "--set", "optimizer.history=3")
+    for words in ((*sweep, "-q"), ("report", results, "-q")):
+        with pytest.raises(SystemExit) as stop:
+            main([str(word) for word in words])
+        assert stop.value.code == 0
+    return results / "report.html"
+
+
+def test_a_sweep_is_shown_with_its_terms_and_its_command(of_sweep, opened):
+    page = opened(of_sweep)
+    sides = [page.locator(f".stage b.of-{side}").inner_text() for side in ("left", "right")]
+    assert [side.split(", ")[0] for side in sides] == ["strength 0.5", "strength 2"]
+    assert len({side.split(", ", 1)[1] for side in sides}) == 1, "of one photograph, painting and seed"
+    assert page.locator(".plot").first.locator("path").count() == 2
+    page.get_by_text("The term style", exact=True).click()
+    assert page.locator("details .plot").last.is_visible()
+    command = page.locator(".command code").inner_text()
+    assert command.startswith("velatura sweep ")
+    assert command.endswith("two.yaml --set optimizer.history=3 -o FOLDER")
+    assert page.locator(".gallery img, .pictures img").evaluate_all(
+        "all => all.every(image => image.naturalWidth > 0)"
+    )
+
+
 def seam_of(page):
     """Where the seam is, in parts of the stage's width, as it is drawn."""
     stage, seam = page.locator(".stage").bounding_box(), page.locator(".seam").bounding_box()

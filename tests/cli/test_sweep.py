@@ -23,7 +23,10 @@ def sweep(photo, painting, tmp_path, monkeypatch):
 def test_a_sweep_says_what_it_does_and_names_what_it_wrote(velatura, sweep, tmp_path):
     answer = velatura("sweep", sweep, "-o", tmp_path / "out", "--jobs", 1)
     assert answer.status == 0
-    assert answer.out.splitlines() == [
+    table, _, paths = answer.out.partition("\n\n")
+    assert table in (tmp_path / "out" / "table.md").read_text()
+    assert [line.split(" | ")[0] for line in table.splitlines()] == ["| strength", "| ---", "| 0.5", "| 2"]
+    assert paths.splitlines() == [
         str(tmp_path / "out" / name) for name in ("table.md", "sheet.png", "cells.csv")
     ]
     lines = answer.err.splitlines()
@@ -31,7 +34,7 @@ def test_a_sweep_says_what_it_does_and_names_what_it_wrote(velatura, sweep, tmp_
     assert "s left" in lines[0]
     assert lines[1].startswith("2/2 strength=2, photo+painting, seed 0: ")
     again = velatura("sweep", sweep, "-o", tmp_path / "out", "--quiet")
-    assert (again.status, again.out) == (0, answer.out)
+    assert (again.status, again.out) == (0, paths)
 
 
 def test_a_failing_cell_gives_status_1(velatura, sweep, tmp_path, monkeypatch):
@@ -71,3 +74,25 @@ def test_what_is_wrong_is_one_line(refused, tmp_path, monkeypatch, words, messag
     monkeypatch.chdir(tmp_path)
     assert message in refused(*words)
     assert not (tmp_path / "x" / "cells").exists()
+
+
+def test_a_long_table_is_not_printed(velatura, sweep, tmp_path, monkeypatch):
+    monkeypatch.setattr("velatura.cli.sweep._MOST_LINES", 3)
+    answer = velatura("sweep", sweep, "-o", tmp_path / "out", "--jobs", 1)
+    assert "|" not in answer.out
+
+
+def test_a_folder_of_pictures_stands_for_the_reference(velatura, sweep, photo, tmp_path):
+    answer = velatura("sweep", sweep, "-o", tmp_path / "out", "--jobs", 1, "--reference", photo.parent)
+    assert answer.status == 0
+    table = (tmp_path / "out" / "table.md").read_text()
+    assert f"Chosen by hand: reference from {photo.parent}." in table
+    assert f"compare with a pseudo ground truth: pictures in {photo.parent.absolute()}" in table
+
+
+def test_a_folder_that_is_not_there_is_no_reference(velatura, sweep, tmp_path):
+    answer = velatura("sweep", sweep, "-o", tmp_path / "out", "--reference", tmp_path / "none")
+    assert (answer.status, answer.err) == (
+        2,
+        f"velatura: --reference: there is no folder {tmp_path / 'none'}\n",
+    )

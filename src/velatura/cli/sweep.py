@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +19,8 @@ from velatura.jobs.processes import begin_server, usual_processes
 
 __all__ = ["register"]
 
+_MOST_LINES = 60
+"""Of a table that is printed; a longer one is in its file."""
 _SWEEP, _RUN, _SEARCH = "The sweep", "The run", "A search in the place of the grid"
 
 
@@ -52,6 +55,12 @@ def sweep(
     style: Annotated[
         str | None, _option(_SWEEP, "FILE|FOLDER|GLOB", "Paintings in the place of the sweep's", "--style")
     ] = None,
+    reference: Annotated[
+        str | None,
+        _option(
+            _SWEEP, "FOLDER", "Pictures that rmse, psnr and ssim compare with, called photo+painting or photo"
+        ),
+    ] = None,
     jobs: Annotated[
         int | None, _option(_RUN, "N", "Processes, one thread each; unset: one a core", "--jobs")
     ] = None,
@@ -68,8 +77,8 @@ def sweep(
 
     velatura sweep saric2020-style-weight -o weights/ --reduced
 
-    Writes cells.csv, table.md, sheet.png, metrics.png and losses.png. What the folder has already is not
-    made again: call it once more to go on after an interruption or a failure.
+    Prints the means, and writes cells.csv, table.md, sheet.png, metrics.png and losses.png. What the folder
+    has already is not made again: call it once more to go on after an interruption or a failure.
     """
     if list_all:
         return _list()
@@ -88,17 +97,30 @@ def sweep(
         changes=dict(parse_assignment(text) for text in settings or ()),
         contents=content,
         styles=style,
+        reference=reference,
     )
-    job = build(SweepJob, {"sweep": sweep, "folder": output, "jobs": jobs, "many": yes})
     if (search is None) != (objective is None):
         raise ConfigError("--search N and --objective METRIC go together; give both or neither")
+    if search is not None:
+        words = ("--search", str(search), "--objective", str(objective))
+        sweep = replace(sweep, command=(*sweep.command, *words))
+    job = build(SweepJob, {"sweep": sweep, "folder": output, "jobs": jobs, "many": yes})
     with cancelled_by_interrupt() as cancelled, _progress(quiet=quiet) as on_cell:
         if search is None:
             result = run_sweep(job, on_cell=on_cell, cancelled=cancelled)
         else:
             searching = build(SearchJob, {"job": job, "trials": search, "objective": objective})
             result = run_search(searching, on_cell=on_cell, cancelled=cancelled)
+    if not quiet:
+        _print_table(result.files["table"])
     return _said(result)
+
+
+def _print_table(path: Path) -> None:
+    """The means, as they stand in the file."""
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
+    if len(lines) <= _MOST_LINES:
+        typer.echo("\n".join([*lines, ""]))
 
 
 def _begin_processes(folder: Path, jobs: int | None) -> None:

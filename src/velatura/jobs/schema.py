@@ -255,7 +255,7 @@ def _annotation_of(annotation: Any, table: Mapping[str, Any], key: str, at: str)
         raise ConfigError(f"{at[:-1]} is a single value and has no setting {key!r}")
     hints = annotations_of(bare)
     if key not in hints:
-        raise _unknown(at[:-1], key, hints)
+        raise _unknown(at[:-1], key, hints if part is None else ["name", *hints])
     return hints[key]
 
 

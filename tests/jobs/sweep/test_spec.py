@@ -76,7 +76,7 @@ def test_its_reduced_form(spec):
     assert [one.source for one in sweep.published_at(last)] == ["page 3"]
     assert sweep.notes[1:] == (
         "With less.",
-        "Reduced form: size 32, steps 3; the document's own is run without --reduced.",
+        "Reduced form: size 32, steps 3; without --reduced the whole form is run.",
     )
 
 
@@ -126,11 +126,13 @@ BASE = "base: {preset: fast, size: 32}\naxes:\n  strength: [1, 2]\n"
         ("combine: paired\naxes:\n  strength: [1]\n  size: [32, 64]\n", 1, "as many values each"),
         ("combine: mixed\n" + BASE, 1, "expected crossed or paired, not 'mixed'"),
         (BASE + "seeds: []\n", 4, "no seed is left"),
-        (BASE + "seeds: -1\n", 4, "no seed is left"),
+        (BASE + "seeds: 0\n", 4, "no seed is left"),
         (BASE + "seeds: [a]\n", 4, "expected how many seeds"),
         (BASE + "metrics: [style-grm]\n", 4, "unknown metric 'style-grm'; did you mean 'style-gram'?"),
         (BASE + "metrics:\n  rmse: {judge: vgg19}\n", 4, "compares pixels and asks no network"),
         (BASE + "metrics: [rmse]\nreference: {folder: none}\n", 5, "there is no folder"),
+        (BASE + "metrics:\n  style-gram: {jugde: x}\n", 5, "unknown setting 'jugde'; did you mean 'judge'?"),
+        (BASE + "seeds: -1\n", 4, "expected how many seeds or a list of them"),
         (BASE + "metrics: [rmse]\nreference: {preset: fsat}\n", 5, "unknown preset 'fsat'"),
         (
             BASE + "metrics: [rmse]\nreference: {settings: {}}\n",
@@ -171,7 +173,19 @@ def test_what_is_wrong_is_said_with_its_line(spec, text, line, message):
         ),
         ("base:\n  preset: fsat\naxes:\n  strength: [1]\n", 2, "unknown preset 'fsat'; did you mean 'fast'?"),
         ("base: {}\naxes:\n  strength: [1]\n  optimizer.histry: [1, 2]\n", 4, "did you mean 'history'?"),
-        ("base: {}\naxes:\n  strenth: [1]\n", 3, "unknown setting 'strenth'"),
+        ("base: {}\naxes:\n  strenth: [1]\n", 3, "unknown setting 'strenth'; did you mean 'strength'?"),
+        ("base:\n  siez: 64\naxes:\n  strength: [1]\n", 2, "unknown setting 'siez'; did you mean 'size'?"),
+        (
+            "base:\n  color.nam: luminance\naxes:\n  strength: [1]\n",
+            2,
+            "color: unknown setting 'nam'; did you mean 'name'?",
+        ),
+        (
+            "axes:\n  strength: [1]\nbase:\n  terms.smoothness:\n    of: nothing\n    loss:\n"
+            "      name: total_variation\n      reductoin: mean\n    layers: {image: 1}\n",
+            8,
+            "unknown setting 'reductoin'; did you mean 'reduction'?",
+        ),
         ("base: {}\naxes:\n  strength: [1, 1000]\n", 3, "less than or equal to 100"),
     ],
 )
@@ -212,3 +226,25 @@ def test_a_reference_whose_network_is_missing_is_said_before_anything_runs(spec,
     monkeypatch.setattr("velatura.jobs.models.find", lambda name: None)
     with pytest.raises(WeightsError, match=r"^the reference of .*sweep.yaml cannot be made: adain-slim"):
         load_sweep(spec(text))
+
+
+def test_the_command_that_runs_it_is_kept(spec):
+    path = spec(WHOLE)
+    changes = {"optimizer.history": 4, "pyramid.steps": [3]}
+    sweep = load_sweep(path, reduced=True, changes=changes, contents="old-town", styles="mosaic")
+    assert sweep.command == (
+        *("velatura", "sweep", str(path), "--reduced"),
+        *("--set", "optimizer.history=4", "--set", "pyramid.steps=[3]"),
+        *("--content", "old-town", "--style", "mosaic"),
+    )
+    assert sweep.notes[-2:] == (
+        "Chosen by hand: photographs from old-town.",
+        "Chosen by hand: paintings from mosaic.",
+    )
+    assert load_sweep({"axes": {"strength": [1]}}).command == ()
+
+
+def test_the_last_loss_may_be_published(spec):
+    text = WHOLE.replace("values: {rmse: 0.5}", "values: {loss: 0.5}")
+    last = list(load_sweep(spec(text)).points())[-1]
+    assert load_sweep(spec(text)).published_at(last)[0].values == {"loss": 0.5}

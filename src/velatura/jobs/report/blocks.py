@@ -216,14 +216,18 @@ def metrics(values: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> Ma
     return joined(*parts)
 
 
+def command(text: str | None) -> Markup:
+    """A command to copy; nothing where there is none."""
+    if text is None:
+        return Markup()
+    code = element("pre", element("code", text), tabindex="0")
+    button = element("button", "Copy", type="button", class_="copy", hidden=True)
+    return element("div", code, button, class_="command")
+
+
 def again(how: Again) -> Markup:
     """The command that makes it again, and what it sets otherwise than the preset."""
-    parts: list[Markup] = []
-    if how.command is not None:
-        code = element("pre", element("code", how.command), tabindex="0")
-        button = element("button", "Copy", type="button", class_="copy", hidden=True)
-        parts.append(element("div", code, button, class_="command"))
-    parts.append(notes(how.notes))
+    parts = [command(how.command), notes(how.notes)]
     if how.changes:
         rows = [
             [element("code", change.path), short(change.value), short(change.preset)]

@@ -95,17 +95,21 @@ def chart_of_training(lines: Sequence[Mapping[str, Any]]) -> Chart | None:
     return _chart("Loss and its weighted terms while learning, and on held-out pictures (dashed)", curves)
 
 
-def chart_of_cells(losses: Sequence[tuple[str, Sequence[Any]]]) -> Chart | None:
-    """The loss of each cell of a sweep over its steps.
+def chart_of_cells(losses: Sequence[tuple[str, Sequence[Any]]], *, what: str = "loss") -> Chart | None:
+    """The loss of each cell of a sweep over its steps, or a term of it.
 
     Args:
         losses: What tells the cell apart, and its loss at every step.
+        what: The name of the term; ``loss``: their sum.
     """
     curves = []
     for name, values in losses:
         finite = [number(value) for value in values]
         curves.append(Curve(name=name, points=[(place + 1, finite[place]) for place in _thinned(finite)]))
-    return _chart("Losses of one photograph and painting; of different settings they may not compare", curves)
+    named = "Losses" if what == "loss" else f"The weighted term {what}"
+    return _chart(
+        f"{named} of one photograph and painting; of different settings they may not compare", curves
+    )
 
 
 def _value(entry: Mapping[str, Any], name: str) -> Any:

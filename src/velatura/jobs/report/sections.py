@@ -243,11 +243,22 @@ def sweep_section(sweep: Sweep, album: Album) -> Markup:
         blocks.notes(sweep.notes),
         _titled("Cells", blocks.gallery(cells, compare=compare)),
         _titled("Means", blocks.markdown(sweep.means)),
-        _titled("Losses", blocks.chart(chart_of_cells(sweep.losses))),
+        _titled("Losses", joined(*_losses_of_cells(sweep))),
         _titled("Every cell", blocks.table(header, rows, sortable=True)),
         _titled("Figures", blocks.gallery(figures)),
+        _titled("The command", blocks.command(sweep.command)),
         class_="sweep",
     )
+
+
+def _losses_of_cells(sweep: Sweep) -> Iterator[Markup]:
+    """The losses, and folded away below them each of their terms, where there are several."""
+    names = dict.fromkeys(name for _, terms in sweep.losses for name in terms)
+    terms = [name for name in names if name != "loss"]
+    for name in ("loss", *(terms if len(terms) > 1 else [])):
+        values = [(label, found[name]) for label, found in sweep.losses if name in found]
+        drawn = blocks.chart(chart_of_cells(values, what=name))
+        yield drawn if name == "loss" or not drawn else blocks.details(f"The term {name}", drawn)
 
 
 def _cell(text: str) -> str:

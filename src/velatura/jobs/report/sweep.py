@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import csv
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from velatura.core.errors import ConfigError
 from velatura.jobs.pictures import is_picture, pictures_in
@@ -26,6 +27,10 @@ _NAMED_BY_VALUE = ("content", "style")
 _HASH = re.compile(r"[0-9a-f]{12,64}")
 
 
+Group: TypeAlias = tuple[str, str, str]
+"""Photograph, painting and seed: cells that have all of them in common compare."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
     """One sweep, of whatever axes.
@@ -38,8 +43,9 @@ class Sweep:
         rows: Values by column, a cell each.
         same: What is the same in every cell.
         pictures: Of the cells, by what tells the cells apart.
-        groups: Photograph and painting of each of the pictures, where the table has them.
-        losses: Of the cells likewise: the loss of every step.
+        groups: Photograph, painting and seed of each of the pictures, where the table has them.
+        losses: Of the cells likewise: the loss of every step, and each of its terms by its name.
+        command: Words that run it again, for a shell; None: not on record.
         means: Lines of a table in Markdown.
         figures: Contact sheets and plots.
         notes: What the reader of the report should know, a line each.
@@ -52,8 +58,9 @@ class Sweep:
     rows: tuple[Mapping[str, str], ...]
     same: Mapping[str, str]
     pictures: tuple[tuple[str, Path], ...]
-    groups: tuple[tuple[str, str], ...]
-    losses: tuple[tuple[str, Sequence[Any]], ...]
+    groups: tuple[Group, ...]
+    losses: tuple[tuple[str, Mapping[str, Sequence[Any]]], ...]
+    command: str | None
     means: tuple[str, ...]
     figures: tuple[Path, ...]
     notes: tuple[str, ...] = ()
@@ -84,11 +91,12 @@ def sweep_in(folder: Path) -> Sweep | None:
     about = tuple(_about(manifest))
     axes = [name for name in _axes(manifest, columns, rows) if name in columns] or columns[:1]
     pictures: dict[Path, str] = {}
-    groups: dict[Path, tuple[str, str]] = {}
+    groups: dict[Path, Group] = {}
     for row, picture in zip(rows, of_rows, strict=True):
         if picture is not None:
             pictures.setdefault(picture, _label(row, axes))
-            groups.setdefault(picture, (row.get("content", ""), row.get("style", "")))
+            content, style, seed = (row.get(name, "") for name in ("content", "style", "seed"))
+            groups.setdefault(picture, (content, style, seed))
     notes = [f"{len(rows) - _MOST_ROWS} more cells are in {CELLS}"] if len(rows) > _MOST_ROWS else []
     if missing := of_rows.count(None):
         notes.append(f"{missing} of {len(rows)} cells have no picture here")
@@ -102,6 +110,7 @@ def sweep_in(folder: Path) -> Sweep | None:
         pictures=tuple((label, picture) for picture, label in pictures.items()),
         groups=tuple(groups.values()),
         losses=tuple(_losses(pictures, groups)),
+        command=_command(manifest),
         means=tuple(line for line in _lines_of(folder / "table.md") if line not in about),
         figures=tuple(picture for picture in pictures_in(folder) if picture not in pictures),
         notes=tuple(notes),
@@ -142,19 +151,26 @@ def _label(row: Mapping[str, str], axes: Sequence[str]) -> str:
     return ", ".join(words)
 
 
+def _command(manifest: Any) -> str | None:
+    words = dig(manifest, "command")
+    if not isinstance(words, list) or not words:
+        return None
+    return shlex.join([*map(str, words), "-o", "FOLDER"])
+
+
 def _losses(
-    pictures: Mapping[Path, str], groups: Mapping[Path, tuple[str, str]]
-) -> Iterator[tuple[str, Sequence[Any]]]:
+    pictures: Mapping[Path, str], groups: Mapping[Path, Group]
+) -> Iterator[tuple[str, Mapping[str, Sequence[Any]]]]:
     """What lies beside the pictures of some cells: ``losses.json``, values of every step by term.
 
-    Those of one photograph and one painting, for others do not compare.
+    Those of one photograph, one painting and one seed, for others do not compare.
     """
     first = next(iter(groups.values()), None)
     alike = [(picture, label) for picture, label in pictures.items() if groups[picture] == first]
     for picture, label in spread(alike, _MOST_CURVES):
-        loss = dig(_json_in(picture.parent / "losses.json"), "loss")
-        if isinstance(loss, list) and loss:
-            yield label, loss
+        found = _json_in(picture.parent / "losses.json")
+        if isinstance(dig(found, "loss"), list):
+            yield label, {name: values for name, values in found.items() if isinstance(values, list)}
 
 
 def _lines_of(path: Path) -> tuple[str, ...]:

@@ -21,10 +21,10 @@ from velatura.imaging import write_picture
 from velatura.imaging.samples import draw_sample
 from velatura.jobs.judging import Evaluation
 from velatura.jobs.models import find_model, load_model
-from velatura.jobs.pictures import namesake, pictures_in
+from velatura.jobs.pictures import pictures_in
 from velatura.jobs.stylize import Stylization
 from velatura.jobs.sweep.grid import Point
-from velatura.jobs.sweep.pairs import Pair, Reference, Source
+from velatura.jobs.sweep.pairs import Pair, Source
 from velatura.jobs.sweep.spec import Sweep
 from velatura.weights import resolve
 
@@ -99,7 +99,7 @@ class Planner:
 
     def _cell(self, point: Point, pair: Pair, how: Stylization, network: Mapping[str, Any]) -> Cell:
         content, style = (self._file(source) for source in (pair.content, pair.style))
-        reference = _reference_file(self.sweep.reference, pair)
+        reference = _reference_file(self.sweep, pair)
         depends_on = {
             "stylization": {name: value for name, value in to_mapping(how).items() if name not in _FREE},
             "network": network,
@@ -159,14 +159,22 @@ def _long_edge(sweep: Sweep) -> int:
     return max((size for size in sizes if isinstance(size, int)), default=512)
 
 
-def _reference_file(reference: Reference | None, pair: Pair) -> Path | None:
-    if reference is None or reference.folder is None:
+def _reference_file(sweep: Sweep, pair: Pair) -> Path | None:
+    """The picture of a folder that is called as the pair is or, where there is one painting, as its photo."""
+    if sweep.reference is None or sweep.reference.folder is None:
         return None
+    folder = sweep.reference.folder
     try:
-        files = pictures_in(reference.folder)
+        files = pictures_in(folder)
     except OSError as error:
-        raise ConfigError(f"cannot look into folder {reference.folder}: {error.strerror}") from error
-    return namesake(Path(f"{pair.name}.png"), files, "reference", part=None)
+        raise ConfigError(f"cannot look into folder {folder}: {error.strerror}") from error
+    has_one = len({one.style for one in sweep.pairs}) == 1
+    names = [pair.name, *([pair.content.name] if has_one else [])]
+    found = [file for file in files if file.stem in names]
+    if len(found) != 1:
+        wanted = " or ".join(map(repr, names))
+        raise ConfigError(f"expected one picture called {wanted} in {folder}, and there are {len(found)}")
+    return found[0]
 
 
 def _networks(how: Stylization) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from velatura.backbones import BackboneConfig
+from velatura.core.config import annotations_of
 from velatura.core.errors import ConfigError
 from velatura.jobs.judging import Evaluation, evaluation, network_named
 from velatura.jobs.sweep.reading import Document
@@ -45,7 +46,7 @@ def parse_evaluation(document: Document) -> Evaluation:
     judges: dict[str, BackboneConfig] = {}
     changes: dict[str, Any] = {}
     for name in names if isinstance(value, Mapping) else ():
-        settings = document.table(("metrics", name))
+        settings = document.table(("metrics", name), ["judge", *annotations_of(metrics[name])], "setting")
         if "judge" in settings:
             judges[name] = _network(document, ("metrics", name, "judge"), settings.pop("judge"))
         changes |= {f"{name}.{field}": setting for field, setting in settings.items()}

@@ -25,6 +25,7 @@ def load_sweep(
     changes: Mapping[str, Any] | None = None,
     contents: str | None = None,
     styles: str | None = None,
+    reference: str | None = None,
 ) -> Sweep:
     """Reads a sweep and checks it.
 
@@ -35,6 +36,8 @@ def load_sweep(
         changes: Settings laid over the base, by dotted field.
         contents: Photographs in the place of its own: a file, a folder, a glob, or a sample's name.
         styles: Likewise paintings.
+        reference: Folder of pictures to compare with in the place of its reference, called
+            ``photo+painting`` or, for one painting, ``photo``.
 
     Raises:
         ConfigError: There is no such sweep, or it is wrong somewhere; with the line, where it has one.
@@ -47,6 +50,7 @@ def load_sweep(
         changes=changes,
         contents=contents,
         styles=styles,
+        reference=reference,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +11,8 @@ from typing import Any
 
 from velatura.core.config import annotations_of
 from velatura.core.errors import ConfigError, WeightsError, unknown_name
+from velatura.engine.method import Optimization
+from velatura.engine.one_pass import OnePass
 from velatura.jobs.judging import Evaluation
 from velatura.jobs.stylize import Stylization, stylization
 from velatura.jobs.sweep.axes import parse_axes
@@ -17,15 +21,19 @@ from velatura.jobs.sweep.judges import parse_evaluation
 from velatura.jobs.sweep.pairs import Pair, Reference, parse_pairs, parse_reference
 from velatura.jobs.sweep.reading import At, Document
 
-__all__ = ["Published", "Sweep", "parse_sweep"]
+__all__ = ["LOSS", "Published", "Sweep", "parse_sweep"]
 
 _FIELDS = (
     *("title", "source", "note", "base", "axes", "combine", "pairs", "seeds"),
     *("metrics", "judge", "reference", "published", "reduced"),
 )
+LOSS = "loss"
+"""What the last loss of a run is called among published values."""
 _REDUCED = ("size", "steps", "settings", "axes", "pairs", "seeds", "note")
 _OWN = frozenset(annotations_of(Stylization)) - {"method", "working_size", "seed"}
 """Settings that stand beside the method's: size, strength, precision and their like."""
+_KNOWN = _OWN | {"color"} | annotations_of(Optimization).keys() | annotations_of(OnePass).keys()
+"""What a dotted field of the base may begin with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +42,7 @@ class Published:
 
     Args:
         where: Position on axes by their names; points that agree with it are meant.
-        values: Metric to value.
+        values: Metric, or ``loss``, to value.
         source: Where they stand.
     """
 
@@ -61,6 +69,7 @@ class Sweep:
         published: The document's own values.
         document: The file that it was read from, for messages.
         origins: Where in it each setting stands; None: not in it.
+        command: Words that run it, but for the folder; none: it is not from a file.
     """
 
     title: str
@@ -76,6 +85,7 @@ class Sweep:
     published: tuple[Published, ...] = ()
     document: Document
     origins: Mapping[str, At | None] = field(default_factory=dict)
+    command: tuple[str, ...] = ()
 
     @property
     def num_points(self) -> int:
@@ -109,7 +119,14 @@ class Sweep:
         if at is None:
             return ConfigError(f"{point}: {error}")
         # Where the axis itself is wrong, every point is, and the first one would only distract.
-        return self.document.error(at, error)
+        return self.document.error(self._deepest(at, str(error)), error)
+
+    def _deepest(self, at: At, message: str) -> At:
+        """The innermost field below ``at`` that a message is about, by the names in it."""
+        named = set(re.findall(r"\w+", message))
+        below = [place for place in self.document.lines if place[: len(at)] == at]
+        told = [place for place in below if named.issuperset(map(str, place[len(at) :]))]
+        return max(told, key=len, default=at)
 
     def _to_blame(self, settings: Mapping[str, Any]) -> At | None:
         """Where the one setting stands without which all is well."""
@@ -128,6 +145,9 @@ class Sweep:
 
 
 def _stylization(settings: Mapping[str, Any]) -> Stylization:
+    for path in settings:
+        if path.partition(".")[0] not in _KNOWN:
+            raise unknown_name("setting", path, _KNOWN)
     own = {name: value for name, value in settings.items() if name in _OWN and name != "preset"}
     changes = {path: value for path, value in settings.items() if path not in _OWN}
     # float32 unless told otherwise: what 'auto' takes depends on the machine.
@@ -143,6 +163,7 @@ def parse_sweep(
     changes: Mapping[str, Any] | None = None,
     contents: str | None = None,
     styles: str | None = None,
+    reference: str | None = None,
 ) -> Sweep:
     """A sweep from what a file says.
 
@@ -153,6 +174,7 @@ def parse_sweep(
         changes: Settings laid over the base, whatever the form.
         contents: File, folder, glob or sample in the place of the file's photographs.
         styles: Likewise for its paintings.
+        reference: Folder of pictures in the place of its reference.
 
     Raises:
         ConfigError: A field is unknown or wrong, or the grid is empty; with the line, where it stands in
@@ -170,26 +192,47 @@ def parse_sweep(
     _check_clashes(document, axes, changes or {})
     evaluation = parse_evaluation(document)
     for one in published:
-        for name in one.values.keys() - evaluation.metrics.keys():
-            raise document.error(
-                ("published",), unknown_name("metric of this sweep", name, evaluation.metrics)
-            )
+        for name in one.values.keys() - evaluation.metrics.keys() - {LOSS}:
+            known = [*evaluation.metrics, LOSS]
+            raise document.error(("published",), unknown_name("metric of this sweep", name, known))
     place: At = ("reduced", "pairs") if reduced and "pairs" in smaller else ("pairs",)
     seeds: At = ("reduced", "seeds") if reduced and "seeds" in smaller else ("seeds",)
     sweep = Sweep(
         title=str(document.value(("title",)) or Path(document.name).stem),
         source=str(document.value(("source",)) or ""),
-        notes=tuple(_notes(document, reduced=reduced, changes=changes or {})),
+        notes=(
+            *_notes(document, reduced=reduced, changes=changes or {}),
+            *_by_hand({"photographs": contents, "paintings": styles, "reference": reference}),
+        ),
         settings=settings,
         axes=axes,
         combination=_combination(document),
         pairs=parse_pairs(document, place, folder=folder, contents=contents, styles=styles),
         seeds=_seeds(document, seeds),
         evaluation=evaluation,
-        reference=parse_reference(document, folder=folder),
+        reference=parse_reference(document, folder=folder)
+        if reference is None
+        else _reference_given(reference),
         published=published,
         document=document,
         origins={**origins, **{path: ("axes", axis.name) for axis in axes for path in axis.fields}},
+        command=(
+            *("velatura", "sweep", document.name),
+            *(["--reduced"] if reduced else []),
+            *(
+                word
+                for path, value in (changes or {}).items()
+                for word in ("--set", f"{path}={_word(value)}")
+            ),
+            *(
+                word
+                for name, where in (("content", contents), ("style", styles), ("reference", reference))
+                if where is not None
+                for word in (f"--{name}", where)
+            ),
+        )
+        if document.lines
+        else (),
     )
     return _checked(sweep)
 
@@ -279,7 +322,7 @@ def _seeds(document: Document, at: At) -> tuple[int, ...]:
         return (0,)
     seeds = list(range(value)) if isinstance(value, int) and not isinstance(value, bool) else value
     valid = isinstance(seeds, list) and all(isinstance(seed, int) and 0 <= seed < 2**63 for seed in seeds)
-    if not valid:
+    if not valid or (isinstance(value, int) and value < 0):
         raise document.error(at, f"expected how many seeds or a list of them, each 0 or more, not {value!r}")
     if not seeds:
         raise document.error(at, "no seed is left, so that the grid is empty; give one at least")
@@ -313,6 +356,23 @@ def _check_numbers(document: Document, at: At, values: Mapping[str, Any]) -> Non
             raise document.error((*at, name), f"expected a number, not {value!r}")
 
 
+def _word(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _reference_given(text: str) -> Reference:
+    folder = Path(text)
+    if not folder.is_dir():
+        raise ConfigError(f"--reference: there is no folder {folder}")
+    return Reference(folder=folder.absolute())
+
+
+def _by_hand(given: Mapping[str, str | None]) -> Iterator[str]:
+    for what, where in given.items():
+        if where is not None:
+            yield f"Chosen by hand: {what} from {where}."
+
+
 def _notes(document: Document, *, reduced: bool, changes: Mapping[str, Any]) -> Iterator[str]:
     places: Collection[At] = [("note",), ("reduced", "note")] if reduced else [("note",)]
     for at in places:
@@ -322,6 +382,6 @@ def _notes(document: Document, *, reduced: bool, changes: Mapping[str, Any]) -> 
     if reduced:
         parts = ((name, document.value(("reduced", name))) for name in ("size", "steps"))
         said = ", ".join(f"{name} {value}" for name, value in parts if value is not None)
-        yield f"Reduced form{f': {said}' if said else ''}; the document's own is run without --reduced."
+        yield f"Reduced form{f': {said}' if said else ''}; without --reduced the whole form is run."
     for path, value in changes.items():
         yield f"Set by hand: {path} = {value}."

@@ -91,6 +91,7 @@ class Store:
             "title": sweep.title,
             "source": sweep.source,
             "notes": list(sweep.notes),
+            "command": list(sweep.command),
             "axes": {axis.name: list(axis.labels) for axis in sweep.axes},
             "metrics": {
                 name: {"unit": one.metric.unit, "direction": one.metric.direction}

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from velatura.jobs.sweep.grid import Point
-from velatura.jobs.sweep.spec import Published, Sweep
+from velatura.jobs.sweep.spec import LOSS, Published, Sweep
 from velatura.jobs.sweep.store import Measured
 from velatura.ops.intervals import Mean, mean_interval
 
@@ -41,7 +41,7 @@ class Row:
     published: tuple[Published, ...] = ()
 
     def published_value(self, metric: str) -> float | None:
-        """What the document has for a metric here; None if nothing."""
+        """What the document has for a metric, or for the loss, here; None if nothing."""
         return next((one.values[metric] for one in self.published if metric in one.values), None)
 
 
@@ -131,29 +131,30 @@ def _place(one: Measured) -> str:
 
 
 def _table(sweep: Sweep, rows: Sequence[Row]) -> Iterator[str]:
-    shown = [
-        name
-        for name in sweep.evaluation.metrics
-        if any(row.published_value(name) is not None for row in rows)
-    ]
+    names = [*sweep.evaluation.metrics, LOSS]
+    shown = [name for name in names if any(row.published_value(name) is not None for row in rows)]
     header = [axis.name for axis in sweep.axes]
     for name, judged in sweep.evaluation.metrics.items():
         header.append(f"{name} {_SIGNS[judged.metric.direction]}")
         header += [f"{name}, published"] if name in shown else []
-    header += ["last loss", "seconds", "n"]
+    header += ["last loss", *(["last loss, published"] if LOSS in shown else []), "seconds", "n"]
     yield _line(header)
     yield _line(["---"] * len(header))
     for row in rows:
         cells = list(row.point.labels.values())
         for name, mean in row.means.items():
             cells.append(_with_interval(mean))
-            if name in shown:
-                value = row.published_value(name)
-                cells.append("" if value is None else f"{value:g}")
+            cells += [_published(row, name)] if name in shown else []
         counts = [mean.count for mean in row.means.values()]
         failed = f" ({row.failed} failed)" if row.failed else ""
         seconds = "" if row.seconds.count == 0 else f"{row.seconds.value:.1f}"
-        yield _line([*cells, _with_interval(row.loss), seconds, f"{max(counts, default=0)}{failed}"])
+        losses = [_with_interval(row.loss), *([_published(row, LOSS)] if LOSS in shown else [])]
+        yield _line([*cells, *losses, seconds, f"{max(counts, default=0)}{failed}"])
+
+
+def _published(row: Row, name: str) -> str:
+    value = row.published_value(name)
+    return "" if value is None else f"{value:g}"
 
 
 def _line(cells: Sequence[str]) -> str:
@@ -169,12 +170,13 @@ def _with_interval(mean: Mean) -> str:
 
 def _legend(sweep: Sweep, rows: Sequence[Row]) -> Iterator[str]:
     pairs = ", ".join(pair.name for pair in sweep.pairs)
+    num_pairs = "1 pair" if len(sweep.pairs) == 1 else f"{len(sweep.pairs)} pairs"
     drawn = (
         f"{len(sweep.seeds)} seeds where something is drawn at random" if len(sweep.seeds) > 1 else "one seed"
     )
     yield (
-        f"Means over {len(sweep.pairs)} pairs ({pairs}) and {drawn}, ± half of the 95 % interval of the "
-        "mean by Student's t; n: how many values. Values of one pair are not independent of each other, "
+        f"Means over {num_pairs} ({pairs}) and {drawn}, ± half of the 95 % interval of the mean "
+        "by Student's t; n: how many values. Values of one pair are not independent of each other, "
         "so that with several seeds the intervals are narrower than they should be."
     )
     if sweep.reference is not None:
