@@ -241,7 +241,7 @@ def test_pixels_are_compared_with_a_reference_from_a_folder(sweeping, tmp_path, 
         one.values for one in with_folder
     ]
     (tmp_path / "truth" / "photo.png").rename(tmp_path / "truth" / "other.png")
-    with pytest.raises(ConfigError, match="expected one picture called 'photo.painting' or 'photo' in"):
+    with pytest.raises(ConfigError, match=r"expected one picture called 'photo.painting' or 'photo' in"):
         sweeping(SPEC + "reference: {folder: truth}\n", folder="c")
 
 
