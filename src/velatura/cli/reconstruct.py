@@ -56,7 +56,7 @@ _Networks = Annotated[
     str | None,
     typer.Option(
         metavar="W,W,...",
-        help="Several weights, one a column: random, standard, FILE, or NAME=FILE to name the column.",
+        help="Several weights of the backbone, one a column: random, standard, FILE, or NAME=FILE to name the column.",
         rich_help_panel=_GRID,
     ),
 ]
@@ -88,7 +88,11 @@ def _reconstruct(
     layer: _Layer = None,
     preset: Annotated[
         str,
-        _change("NAME", "Named settings: those that end in -reconstruction, or any; see: velatura presets"),
+        _change(
+            "NAME",
+            "Named settings with a term of content or of style, such as those that end in -reconstruction; "
+            "see: velatura presets",
+        ),
     ] = DEFAULT_PRESET,
     backbone: _Backbone = None,
     weights: _Weights = None,

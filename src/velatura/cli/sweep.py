@@ -35,7 +35,9 @@ def sweep(
     ] = None,
     output: Annotated[
         str | None,
-        _option(_RUN, "FOLDER", "Where the results go; a sweep goes on in its own", "--output", "-o"),
+        _option(
+            _RUN, "FOLDER", "Where the results go; call it again with the same to go on", "--output", "-o"
+        ),
     ] = None,
     list_all: Annotated[bool, _option(_SWEEP, None, "List the sweeps that ship.", "--list")] = False,
     reduced: Annotated[
@@ -70,7 +72,10 @@ def sweep(
         int | None, _option(_SEARCH, "N", "Try so many points of the axes, chosen by Optuna", "--search")
     ] = None,
     objective: Annotated[
-        str | None, _option(_SEARCH, "METRIC", "What is to be best on average", "--objective")
+        str | None,
+        _option(
+            _SEARCH, "METRIC", "The one of the sweep's metrics that is to be best on average", "--objective"
+        ),
     ] = None,
 ) -> int:
     """Vary settings of a job, and lay the results side by side.

@@ -227,7 +227,7 @@ def _caption(kind: str, result: Result) -> str:
     if len(losses) < 2 or losses[0] == 0:
         return ""
     ratio = losses[-1] / losses[0]
-    return f"x {ratio:.3g}" if kind == "deepdream" else f"{100 * ratio:.2g} %"
+    return f"activation x {ratio:.3g}" if kind == "deepdream" else f"{100 * ratio:.2g} % of first loss"
 
 
 def _write_csv(results: Mapping[Cell, Result], path: Path) -> None:
