@@ -56,7 +56,7 @@ _Networks = Annotated[
     str | None,
     typer.Option(
         metavar="W,W,...",
-        help="Several weights of the backbone, one a column: random, standard, FILE, or NAME=FILE to name the column.",
+        help="Weights of the network, a column each: random, standard, FILE, or NAME=FILE to name it.",
         rich_help_panel=_GRID,
     ),
 ]
