@@ -261,3 +261,53 @@ BROKEN = {
 def test_a_broken_network_is_refused_by_the_tensor(shapes, complaint):
     with pytest.raises(WeightsError, match=complaint):
         place(shapes)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "complaint"),
+    [
+        (
+            # Wide ResNet-50-2: bottlenecks of twice the width with the outputs of ResNet-50.
+            "resnet50",
+            {f"layer1.0.{key}": (4, *rest) for key, rest in (("conv1.weight", (2, 1, 1)), ("bn1.weight", ()))}
+            | {f"layer1.0.bn1.{part}": (4,) for part in ("bias", "running_mean", "running_var")}
+            | {f"layer1.0.bn2.{part}": (4,) for part in ("weight", "bias", "running_mean", "running_var")}
+            | {"layer1.0.conv2.weight": (4, 4, 3, 3), "layer1.0.conv3.weight": (8, 4, 1, 1)},
+            r"'layer1.0.conv3.weight' \(block layer1.0\) has shape \[8, 4, 1, 1\]; expected \[16, 4, 1, 1\]",
+        ),
+        (
+            # ResNeXt: its 3x3 convolutions are in groups.
+            "resnet50",
+            {"layer1.0.conv2.weight": (2, 1, 3, 3)},
+            r"'layer1.0.conv2.weight' .* has shape \[2, 1, 3, 3\]; expected \[2, 2, 3, 3\]",
+        ),
+        (
+            "resnet18",
+            {"layer1.0.conv2.weight": (2, 1, 3, 3)},
+            r"'layer1.0.conv2.weight' .* has shape \[2, 1, 3, 3\]; expected \[2, 2, 3, 3\]",
+        ),
+        ("resnet18", {"conv1.weight": (2, 1, 7, 7)}, r"'conv1.weight' \(stem\) .* expected \[2, 3, 7, 7\]"),
+        ("resnet18", {"conv1.weight": ()}, r"'conv1.weight' \(stem\) has shape \[\]"),
+        ("resnet18", {"layer2.1.conv1.weight": (2, 4, 3, 3)}, r"'layer2.1.conv1.weight' .* \[4, 4, 3, 3\]"),
+        ("resnet18", {"layer3.0.bn1.running_var": (2,)}, r"'layer3.0.bn1.running_var' .* expected \[8\]"),
+        ("resnet18", {"layer3.0.bn1.bias": None}, r"no tensor 'layer3.0.bn1.bias' \(block layer3.0\)"),
+        ("resnet18", {"layer2.0.downsample.0.weight": None}, "no tensor 'layer2.0.downsample.0.weight'"),
+        (
+            "resnet18",
+            {"layer1.0.downsample.0.weight": (2, 2, 1, 1)},
+            "'layer1.0.downsample.0.weight' is no part of a ResNet with basic blocks",
+        ),
+        ("resnet18", {"layer2.0.conv3.weight": (4, 4, 1, 1)}, "'layer2.0.conv3.weight' is no part of"),
+    ],
+)
+def test_a_resnet_whose_tensors_do_not_fit_is_refused_by_the_tensor(published, name, changes, complaint):
+    shapes = shapes_of(published(name)) | changes
+    with pytest.raises(WeightsError, match=complaint):
+        place({key: shape for key, shape in shapes.items() if shape is not None})
+
+
+def test_a_resnet_for_cifar_may_pad_its_shortcuts(published, kept):
+    shapes = shapes_of(kept(published("resnet34"))) | {"conv1.weight": (2, 3, 3, 3)}
+    padded = {key: shape for key, shape in shapes.items() if "downsample" not in key}
+    assert describe(padded).names == ("resnet with 3-4-6-3 basic blocks",)
+    assert not describe(padded).built
