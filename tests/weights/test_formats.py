@@ -200,6 +200,16 @@ def test_tensors_without_a_place_are_named():
         place(shapes)
 
 
+def test_of_a_resnet_with_another_stem_the_stem_alone_is_named(published):
+    # timm's resnet18d: three 3x3 convolutions in the place of the 7x7 one.
+    shapes = shapes_of(published("resnet18"))
+    del shapes["conv1.weight"]
+    shapes |= {"conv1.0.weight": (2, 3, 3, 3), "conv1.3.weight": (2, 2, 3, 3)}
+    complaint = "tensors without a place in a .* file: 'conv1.0.weight', 'conv1.3.weight'; known are"
+    with pytest.raises(WeightsError, match=complaint):
+        place(shapes)
+
+
 @pytest.mark.parametrize("shapes", [{}, {"fc.weight": (4, 4)}])
 def test_a_file_without_convolutions_is_refused(shapes):
     with pytest.raises(WeightsError, match="no tensors of a network that Velatura knows"):

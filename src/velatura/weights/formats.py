@@ -139,7 +139,8 @@ def _keys(names: list[str], shapes: Mapping[str, Shape]) -> tuple[str, dict[str,
         return "VGG with layer names", _named(names)
     if shapes.get("0.weight") == (3, 3, 1, 1):
         return "normalised VGG in sequence", _numbered(names, shapes)
-    pattern = _RESNET if "conv1.weight" in shapes else _FEATURES
+    residual = any(name == "conv1.weight" or name.startswith("layer1.") for name in names)
+    pattern = _RESNET if residual else _FEATURES
     keys = {name: name for name in names if pattern.fullmatch(name)}
     return "torchvision", keys | {
         name: name for name in names if re.fullmatch(r"preprocess\.(weight|bias)", name)
