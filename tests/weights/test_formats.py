@@ -138,6 +138,8 @@ def test_prefixes_of_training_scripts_are_taken_off(published, kept, prefix):
     state = published("resnet18")
     placement = place({prefix + name: shape for name, shape in shapes_of(state).items()})
     assert placement.keys == {prefix + name: name for name in kept(state)}
+    assert "".join(placement.prefixes) == prefix
+    assert placement.style == "torchvision"
 
 
 def test_a_robust_network_is_taken_from_beside_its_attacker(published, kept):
@@ -154,6 +156,8 @@ def test_a_robust_network_is_taken_from_beside_its_attacker(published, kept):
     }
     placement = place(shapes)
     assert placement.keys == {f"module.model.{name}": name for name in kept(state)}
+    assert placement.style == "robustness"
+    assert placement.prefixes == ("module.", "model.")
     assert placement.normaliser == ("module.normalizer.new_mean", "module.normalizer.new_std")
     assert not placement.inner
     copied = {name for name in shapes if name.startswith("module.attacker.")}
@@ -182,6 +186,7 @@ def test_timms_head_is_a_classifier(published, kept):
     placement = place(shapes_of(state) | head)
     assert placement.keys == {name: name for name in state}
     assert placement.left_out == {"classifier": tuple(head)}
+    assert placement.style == "timm"
 
 
 def test_a_resnet_with_its_normalisation_folded_in_keeps_its_biases(published, kept):

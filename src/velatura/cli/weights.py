@@ -139,6 +139,7 @@ def _description(weights: Weights) -> str:
             f"padding        {weights.padding}",
             f"pooling        {weights.pooling}",
             f"licence        {weights.licence or 'not stated'}",
+            f"taken off      {', '.join(weights.prefixes) or 'nothing'}",
             f"left out       {left_out or 'nothing'}",
             f"kept as        {weights.path}",
         )

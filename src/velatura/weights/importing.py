@@ -53,6 +53,7 @@ def import_weights(
         load_weights(target),
         style=weights.style,
         convention_from=weights.convention_from,
+        prefixes=weights.prefixes,
         left_out={**weights.left_out, **({"heads": tuple(weights.heads)} if weights.heads else {})},
     )
 
