@@ -96,7 +96,11 @@ def test_a_truncated_network_is_said_to_be_one(run, state, tmp_path):
 @pytest.mark.parametrize(
     ("words", "error", "complaint"),
     [
-        (["--as", "my-net"], WeightsError, "does not say what input it was trained on"),
+        (
+            ["--as", "my-net"],
+            WeightsError,
+            "does not say what input it was trained on; give --preprocessing one of torchvision, caffe",
+        ),
         (["--as", "my-net", "--preprocessing", "cafe"], ConfigError, "did you mean 'caffe'"),
         (
             ["--as", "vgg16", "--preprocessing", "torchvision"],
