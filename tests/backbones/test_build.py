@@ -120,10 +120,21 @@ def test_another_architectures_file_names_its_keys(tmp_path):
     path = write(tmp_path / "my.safetensors", preprocessing="torchvision")
     message = (
         r"^my\.safetensors is not a resnet18: it lacks conv1\.weight; "
-        r"it has features\.0\.bias, features\.0\.weight, features\.2\.bias and 1 more$"
+        r"it has features\.0\.bias, features\.0\.weight, features\.2\.bias and 1 more; "
+        r"it fits --backbone vgg13 or vgg16 or vgg19$"
     )
     with pytest.raises(WeightsError, match=message):
         build_backbone(BackboneConfig(name="resnet18", weights=str(path)))
+
+
+def test_another_networks_file_of_the_same_kind_names_its_backbone(tmp_path):
+    path = tmp_path / "my.safetensors"
+    narrow = build_backbone(BackboneConfig(name="vgg16_bn", weights="random")).state_dict()
+    widths = {key: tuple(2 if size > 3 else size for size in tensor.shape) for key, tensor in narrow.items()}
+    state = {key: torch.ones(shape) for key, shape in widths.items() if "num_batches" not in key}
+    save_file(state, path, {"velatura.preprocessing": "torchvision"})
+    with pytest.raises(WeightsError, match=r"is not a vgg16: it has keys .*; it fits --backbone vgg16_bn$"):
+        build_backbone(BackboneConfig(name="vgg16", weights=str(path)))
 
 
 def test_weights_that_are_not_here_are_said_so():

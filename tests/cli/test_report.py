@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from velatura.imaging import Picture, read_picture, read_text
+from velatura.imaging import Picture, read_picture, read_text, write_picture
 
 VOID = {"meta", "img", "input", "br"}
 HOSTILE = "<img src=x onerror=alert(1)> & 'q' \"d\""
@@ -77,7 +77,9 @@ def figures(page):
 
 
 def command_on(page):
-    return next(word for word in page.words if word.startswith("velatura stylize "))
+    return next(
+        word for word in page.words if word.startswith(("velatura stylize ", "velatura reconstruct "))
+    )
 
 
 def test_a_run_has_its_pictures_losses_and_settings(report, run):
@@ -185,6 +187,77 @@ def test_one_pass_of_a_network_has_its_command_too(report, velatura, models, pho
     ]
 
 
+@pytest.mark.parametrize(
+    ("kind", "options", "last"),
+    [
+        ("content", ("--steps", 3), "last loss"),
+        ("style", ("--steps", 3), "last loss"),
+        ("deepdream", ("--steps", 3, "--octaves", 1, "--channel", 2), "last activation"),
+    ],
+)
+def test_a_grid_names_layers_and_networks_and_has_its_command(
+    report, velatura, photo, tmp_path, kind, options, last
+):
+    folder = tmp_path / "grid"
+    words = ["--layers", "relu1_1,relu2_1", "--networks", "random,own=vgg19-slim", *options, "--size", 32]
+    assert velatura("reconstruct", kind, photo, "-o", folder, *words, "-q").status == 0
+    found = report(folder)
+    cells = json.loads((folder / "losses.json").read_text())["cells"]
+    for cell in cells:
+        assert f"layer {cell['layer']}, network {cell['network']} {cell['losses'][-1]:.4g}" in found.page.text
+    assert last in found.page.text
+    assert figures(found.page).count("Picture") == len(cells) == 4
+    assert len(found.page.data) == 4
+    again = shlex.split(command_on(found.page))
+    assert again[:4] == ["velatura", "reconstruct", kind, str(photo)]
+    assert again[-4:] == ["--layers", "relu1_1,relu2_1", "--networks", "random,own=vgg19-slim"]
+    assert "no command can be given" not in found.page.text
+    # What the command asks for is what is there already.
+    answer = velatura(*again[1:])
+    assert (answer.status, "4 of 4 pictures were finished already" in answer.err) == (0, True)
+
+
+def test_a_dream_is_reported_on_and_made_again(report, velatura, photo, tmp_path):
+    out = tmp_path / "dream" / "out.png"
+    extras = ["--record", out.with_name("job.json"), "--history", out.with_name("losses.json")]
+    words = ["--layer", "relu2_1", "--octaves", 2, "--steps", 2, "--jitter", 3, "--seed", 5, *extras]
+    assert velatura("reconstruct", "deepdream", photo, "-o", out, *words, "-q").status == 0
+    for source in (out, out.parent, out.with_name("job.json")):
+        found = report(source)
+        assert figures(found.page) == ["Result", "Picture"]
+        assert "layer relu2_1" in found.page.text
+    before = read_picture(out).pixels
+    record = json.loads(read_text(out, "velatura"))
+    (chart,) = found.page.data
+    assert [curve["name"] for curve in chart["curves"]] == ["activation"]
+    out.unlink()
+    assert velatura(*shlex.split(command_on(found.page))[1:]).status == 0
+    assert (read_picture(out).pixels == before).all()
+    assert json.loads(read_text(out, "velatura")) == record
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda record: record["job"].update(layers=3, networks=["x"]),
+        lambda record: record["job"].update(layers=[3], networks={"a": None}),
+        lambda record: record["job"].update(networks={"": "", "b,c": "d"}),
+        lambda record: record.update(cell=[1]),
+        lambda record: record["stylization"]["method"].update(backbone="x"),
+        lambda record: record["stylization"]["method"]["terms"]["content"].update(layers=[1]),
+    ],
+)
+def test_a_picture_of_a_grid_whose_record_makes_no_sense(report, velatura, photo, tmp_path, change):
+    folder = tmp_path / "grid"
+    words = ["--layers", "relu1_1", "--networks", "random", "--steps", 1, "--size", 32]
+    assert velatura("reconstruct", "content", photo, "-o", folder, *words, "-q").status == 0
+    record = json.loads(read_text(folder / "relu1_1-random.png", "velatura"))
+    change(record)
+    texts = {"velatura": json.dumps(record), "velatura-losses": "[[1, 2], 3, [0, 0, 1e999]]"}
+    write_picture(read_picture(folder / "relu1_1-random.png"), tmp_path / "odd.png", metadata=texts)
+    assert "velatura report" in report(tmp_path / "odd.png").page.text
+
+
 def test_hostile_names_and_records_stay_text(report, stylize, photo, tmp_path):
     folder = tmp_path / "evil"
     name = "<script>alert(1)<script>.png"
@@ -242,9 +315,7 @@ def test_a_broken_file_beside_is_named(report, run):
 def test_what_is_nothing_to_report_on_is_refused(refused, run, tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert "holds nothing to report on: expected a picture that 'velatura stylize' wrote" in refused(
-        "report", empty
-    )
+    assert "holds nothing to report on: expected a picture of 'velatura stylize'" in refused("report", empty)
     assert f"there is no {tmp_path / 'missing'}" in refused("report", tmp_path / "missing")
     assert "is the losses of one, not the record of a run" in refused("report", run / "losses.json")
     (empty / "a.json").write_text("[1")

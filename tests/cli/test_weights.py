@@ -66,9 +66,16 @@ def test_import_says_what_it_recognised(run, file):
         "padding": "zeros",
         "pooling": "max",
         "licence": "not stated",
+        "taken off": "nothing",
         "left out": "nothing",
         "kept as": str(cache_folder() / "my-net.safetensors"),
     }
+
+
+def test_import_says_what_was_taken_off_the_names(run, state, tmp_path):
+    save_file({f"module.model.{key}": tensor for key, tensor in state.items()}, tmp_path / "net.safetensors")
+    result = run("import", tmp_path / "net.safetensors", "--as", "my-net", "--preprocessing", "caffe")
+    assert "\ntaken off      module., model.\n" in result.stdout
 
 
 def test_an_imported_file_is_listed_and_has_a_path(run, file):
@@ -89,7 +96,11 @@ def test_a_truncated_network_is_said_to_be_one(run, state, tmp_path):
 @pytest.mark.parametrize(
     ("words", "error", "complaint"),
     [
-        (["--as", "my-net"], WeightsError, "does not say what input it was trained on"),
+        (
+            ["--as", "my-net"],
+            WeightsError,
+            "does not say what input it was trained on; give --preprocessing one of torchvision, caffe",
+        ),
         (["--as", "my-net", "--preprocessing", "cafe"], ConfigError, "did you mean 'caffe'"),
         (
             ["--as", "vgg16", "--preprocessing", "torchvision"],

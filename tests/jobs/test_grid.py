@@ -33,7 +33,7 @@ def grid(photo, tmp_path):
     return make
 
 
-def test_every_picture_the_sheet_and_the_losses_are_written(grid, tmp_path):
+def test_every_picture_the_sheet_and_the_losses_are_written(grid, photo, tmp_path):
     result = run_grid(grid())
     folder = tmp_path / "grid"
     pictures = {
@@ -63,6 +63,13 @@ def test_every_picture_the_sheet_and_the_losses_are_written(grid, tmp_path):
     with Image.open(folder / "relu1_1-random.png") as one:
         record = json.loads(one.text["velatura"])
     assert record["stylization"]["method"]["backbone"]["weights"] == "random"
+    assert record["cell"] == {"layer": "relu1_1", "network": "random"}
+    assert {name: record["job"][name] for name in ("kind", "layers", "networks")} == {
+        "kind": "content",
+        "layers": ["relu1_1", "relu1_1+relu2_1"],
+        "networks": {"standard": "native", "random": "random"},
+    }
+    assert (record["job"]["image"], record["job"]["output"]) == (str(photo), str(folder))
 
 
 def test_the_sheet_shows_the_pictures_that_lie_beside_it(grid, tmp_path):
@@ -108,10 +115,9 @@ def test_what_is_finished_is_not_made_again(grid, tmp_path, kind):
     again = run_grid(grid(kind, layers))
     assert (again.made, list(again.results)) == (0, list(rest.results))
     before = {path.name: path.read_bytes() for path in (tmp_path / "grid").iterdir()}
-    fresh = run_grid(replace(grid(kind, layers), output=str(tmp_path / "fresh")))
-    assert fresh.made == 4
-    after = {path.name: path.read_bytes() for path in (tmp_path / "fresh").iterdir()}
-    assert {name for name in before if before[name] != after[name]} <= {"losses.json"}  # It has the folder.
+    (tmp_path / "grid").rename(tmp_path / "earlier")
+    assert run_grid(grid(kind, layers)).made == 4
+    assert {path.name: path.read_bytes() for path in (tmp_path / "grid").iterdir()} == before
 
 
 def test_other_settings_or_pixels_are_made(grid, photo, tmp_path):

@@ -64,6 +64,7 @@ def test_the_robust_resnet50_of_saric_is_imported_under_its_name(whole_resnet50,
     torch.save(robustness_checkpoint(whole_resnet50), "imagenet_l2_3_0.pt")
     weights = import_weights("imagenet_l2_3_0.pt", "resnet50-robust")
     assert not (tmp_path / Schedule.was_read).exists()
+    assert (weights.style, weights.prefixes) == ("robustness", ("module.", "model."))
     assert weights.architecture.names == ("resnet50",)
     assert weights.architecture.complete
     assert weights.preprocessing == "torchvision"

@@ -138,6 +138,8 @@ def test_prefixes_of_training_scripts_are_taken_off(published, kept, prefix):
     state = published("resnet18")
     placement = place({prefix + name: shape for name, shape in shapes_of(state).items()})
     assert placement.keys == {prefix + name: name for name in kept(state)}
+    assert "".join(placement.prefixes) == prefix
+    assert placement.style == "torchvision"
 
 
 def test_a_robust_network_is_taken_from_beside_its_attacker(published, kept):
@@ -154,6 +156,8 @@ def test_a_robust_network_is_taken_from_beside_its_attacker(published, kept):
     }
     placement = place(shapes)
     assert placement.keys == {f"module.model.{name}": name for name in kept(state)}
+    assert placement.style == "robustness"
+    assert placement.prefixes == ("module.", "model.")
     assert placement.normaliser == ("module.normalizer.new_mean", "module.normalizer.new_std")
     assert not placement.inner
     copied = {name for name in shapes if name.startswith("module.attacker.")}
@@ -182,6 +186,7 @@ def test_timms_head_is_a_classifier(published, kept):
     placement = place(shapes_of(state) | head)
     assert placement.keys == {name: name for name in state}
     assert placement.left_out == {"classifier": tuple(head)}
+    assert placement.style == "timm"
 
 
 def test_a_resnet_with_its_normalisation_folded_in_keeps_its_biases(published, kept):
@@ -196,6 +201,16 @@ def test_a_resnet_with_its_normalisation_folded_in_keeps_its_biases(published, k
 def test_tensors_without_a_place_are_named():
     shapes = vgg_shapes(["features.0"]) | {f"decoder.{index}.weight": (1,) for index in range(6)}
     complaint = r"tensors without a place in a torchvision file: 'decoder.0.weight', .* and 2 more"
+    with pytest.raises(WeightsError, match=complaint):
+        place(shapes)
+
+
+def test_of_a_resnet_with_another_stem_the_stem_alone_is_named(published):
+    # timm's resnet18d: three 3x3 convolutions in the place of the 7x7 one.
+    shapes = shapes_of(published("resnet18"))
+    del shapes["conv1.weight"]
+    shapes |= {"conv1.0.weight": (2, 3, 3, 3), "conv1.3.weight": (2, 2, 3, 3)}
+    complaint = "tensors without a place in a .* file: 'conv1.0.weight', 'conv1.3.weight'; known are"
     with pytest.raises(WeightsError, match=complaint):
         place(shapes)
 
@@ -261,3 +276,53 @@ BROKEN = {
 def test_a_broken_network_is_refused_by_the_tensor(shapes, complaint):
     with pytest.raises(WeightsError, match=complaint):
         place(shapes)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "complaint"),
+    [
+        (
+            # Wide ResNet-50-2: bottlenecks of twice the width with the outputs of ResNet-50.
+            "resnet50",
+            {f"layer1.0.{key}": (4, *rest) for key, rest in (("conv1.weight", (2, 1, 1)), ("bn1.weight", ()))}
+            | {f"layer1.0.bn1.{part}": (4,) for part in ("bias", "running_mean", "running_var")}
+            | {f"layer1.0.bn2.{part}": (4,) for part in ("weight", "bias", "running_mean", "running_var")}
+            | {"layer1.0.conv2.weight": (4, 4, 3, 3), "layer1.0.conv3.weight": (8, 4, 1, 1)},
+            r"'layer1.0.conv3.weight' \(block layer1.0\) has shape \[8, 4, 1, 1\]; expected \[16, 4, 1, 1\]",
+        ),
+        (
+            # ResNeXt: its 3x3 convolutions are in groups.
+            "resnet50",
+            {"layer1.0.conv2.weight": (2, 1, 3, 3)},
+            r"'layer1.0.conv2.weight' .* has shape \[2, 1, 3, 3\]; expected \[2, 2, 3, 3\]",
+        ),
+        (
+            "resnet18",
+            {"layer1.0.conv2.weight": (2, 1, 3, 3)},
+            r"'layer1.0.conv2.weight' .* has shape \[2, 1, 3, 3\]; expected \[2, 2, 3, 3\]",
+        ),
+        ("resnet18", {"conv1.weight": (2, 1, 7, 7)}, r"'conv1.weight' \(stem\) .* expected \[2, 3, 7, 7\]"),
+        ("resnet18", {"conv1.weight": ()}, r"'conv1.weight' \(stem\) has shape \[\]"),
+        ("resnet18", {"layer2.1.conv1.weight": (2, 4, 3, 3)}, r"'layer2.1.conv1.weight' .* \[4, 4, 3, 3\]"),
+        ("resnet18", {"layer3.0.bn1.running_var": (2,)}, r"'layer3.0.bn1.running_var' .* expected \[8\]"),
+        ("resnet18", {"layer3.0.bn1.bias": None}, r"no tensor 'layer3.0.bn1.bias' \(block layer3.0\)"),
+        ("resnet18", {"layer2.0.downsample.0.weight": None}, "no tensor 'layer2.0.downsample.0.weight'"),
+        (
+            "resnet18",
+            {"layer1.0.downsample.0.weight": (2, 2, 1, 1)},
+            "'layer1.0.downsample.0.weight' is no part of a ResNet with basic blocks",
+        ),
+        ("resnet18", {"layer2.0.conv3.weight": (4, 4, 1, 1)}, "'layer2.0.conv3.weight' is no part of"),
+    ],
+)
+def test_a_resnet_whose_tensors_do_not_fit_is_refused_by_the_tensor(published, name, changes, complaint):
+    shapes = shapes_of(published(name)) | changes
+    with pytest.raises(WeightsError, match=complaint):
+        place({key: shape for key, shape in shapes.items() if shape is not None})
+
+
+def test_a_resnet_for_cifar_may_pad_its_shortcuts(published, kept):
+    shapes = shapes_of(kept(published("resnet34"))) | {"conv1.weight": (2, 3, 3, 3)}
+    padded = {key: shape for key, shape in shapes.items() if "downsample" not in key}
+    assert describe(padded).names == ("resnet with 3-4-6-3 basic blocks",)
+    assert not describe(padded).built

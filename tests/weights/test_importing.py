@@ -52,6 +52,21 @@ def test_what_ships_keeps_its_name(file):
         import_weights(file, "vgg19-slim", preprocessing="caffe")
 
 
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("resnet18", "net.pth is a resnet18 of 2, 2, 4, 8, 16 channels, which no backbone builds"),
+        ("resnet50", "net.pth is a resnet50 of 2, 8, 16, 32, 64 channels, which no backbone builds"),
+        ("squeezenet1_1", "net.pth is a squeezenet1_1 of 4, 6, .* channels, which no backbone builds"),
+    ],
+)
+def test_a_network_that_no_backbone_builds_is_refused_and_not_kept(published, tmp_path, name, complaint):
+    torch.save(published(name), tmp_path / "net.pth")
+    with pytest.raises(WeightsError, match=complaint):
+        import_weights(tmp_path / "net.pth", "my-net", preprocessing="torchvision")
+    assert not cache_folder().exists()
+
+
 def test_tensors_without_a_place_are_named_and_nothing_is_kept(tmp_path):
     save_file({"decoder.weight": torch.ones(1)}, tmp_path / "net.safetensors")
     with pytest.raises(WeightsError, match=r"tensors without a place .*'decoder\.weight'"):

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from velatura.core.errors import WeightsError
 from velatura.core.vgg_layout import vgg_layers
 from velatura.weights import load_weights
 from velatura.weights.importing import import_weights
@@ -97,3 +98,10 @@ def test_an_imported_real_file_is_the_same_network(data_dir, photo):
     imported = import_weights(source, "gatys-normalised")
     assert torch.equal(features(imported, photo), features(load_weights(source), photo))
     assert (imported.preprocessing, imported.padding) == ("inner", "reflect")
+
+
+def test_a_network_for_cifar_is_not_taken_into_the_cache(data_dir):
+    # It is whole, and no backbone builds it.
+    complaint = "is a resnet with 3-3-3 basic blocks of 16, 16, 32, 64 channels, which no backbone builds"
+    with pytest.raises(WeightsError, match=complaint):
+        import_weights(data_dir / "weights" / "resnet20_cifar10.safetensors", "resnet20")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import torch
 from torch import Tensor, nn
 
@@ -31,11 +33,14 @@ def check_first_key(weights: Weights, key: str, architecture: str) -> None:
 
     Raises:
         WeightsError: ``key``, the first convolution's, is not there; the message names it and the
-            first ones that are.
+            first ones that are, and the backbone that the file is of.
     """
     if key not in weights.state:
         came = _first(list(weights.state)) or "no tensors"
-        raise WeightsError(f"{weights.source} is not a {architecture}: it lacks {key}; it has {came}")
+        raise WeightsError(
+            f"{weights.source} is not a {architecture}: it lacks {key}; it has {came}"
+            f"{_advice(weights, architecture)}"
+        )
 
 
 def set_weights(
@@ -54,7 +59,8 @@ def set_weights(
         generator: Source of the random ones.
 
     Raises:
-        WeightsError: A key or a shape is not the architecture's; the message names the first ones.
+        WeightsError: A key or a shape is not the architecture's; the message names the first ones,
+            and the backbone that the file is of.
     """
     own = network.state_dict()
     if weights is None:
@@ -62,7 +68,10 @@ def set_weights(
     else:
         elsewhere = ("preprocess.",) if weights.preprocessing == "inner" else ()
         state = {key: value.float() for key, value in weights.state.items() if not key.startswith(elsewhere)}
-        _check_state(state, own, f"{weights.source} is not a {architecture}")
+        if complaint := _complaint(state, own):
+            raise WeightsError(
+                f"{weights.source} is not a {architecture}: it {complaint}{_advice(weights, architecture)}"
+            )
         # Nothing reads the counters of batch normalisation here, and a slim file has none.
         state = {key: torch.zeros((), dtype=torch.long) for key in own if _is_counter(key)} | state
     network.load_state_dict(state, assign=True)
@@ -82,7 +91,17 @@ def _drawn(key: str, like: Tensor, generator: torch.Generator) -> Tensor:
     return torch.zeros(like.shape, dtype=like.dtype)
 
 
-def _check_state(state: dict[str, Tensor], own: dict[str, Tensor], verdict: str) -> None:
+def _advice(weights: Weights, architecture: str) -> str:
+    """The backbones that build the file, where it is another's."""
+    with contextlib.suppress(WeightsError):
+        found = weights.architecture
+        if found.built and architecture not in found.names:
+            return f"; it fits --backbone {found}"
+    return ""
+
+
+def _complaint(state: dict[str, Tensor], own: dict[str, Tensor]) -> str:
+    """What keeps these tensors from being a network's own; empty where nothing does."""
     foreign = [key for key in state if key not in own]
     lacking = [key for key in own if key not in state and not _is_counter(key)]
     wrong = [
@@ -96,7 +115,8 @@ def _check_state(state: dict[str, Tensor], own: dict[str, Tensor], verdict: str)
         ("has other shapes:", wrong),
     ):
         if keys:
-            raise WeightsError(f"{verdict}: it {complaint} {_first(keys)}")
+            return f"{complaint} {_first(keys)}"
+    return ""
 
 
 def _first(keys: list[str]) -> str:

@@ -98,14 +98,17 @@ def import_(
     ] = None,
 ) -> None:
     """Take a weights file into the cache under a name, and say what was recognised in it."""
-    from velatura.core.errors import unknown_name
+    from velatura.core.errors import WeightsError, unknown_name
     from velatura.weights.conventions import PREPROCESSINGS
     from velatura.weights.importing import import_weights
 
     known = {word: word for word in PREPROCESSINGS}
     if preprocessing is not None and preprocessing not in known:
         raise unknown_name("preprocessing", preprocessing, known)
-    weights = import_weights(file, name, preprocessing=known[preprocessing] if preprocessing else None)
+    try:
+        weights = import_weights(file, name, preprocessing=known[preprocessing] if preprocessing else None)
+    except WeightsError as error:
+        raise WeightsError(_as_options(str(error))) from error
     typer.echo(_description(weights))
 
 
@@ -125,9 +128,14 @@ def _mib(size: float) -> str:
     return f"{size:.1f}" if size else "-"
 
 
+def _as_options(text: str) -> str:
+    """What the library says of its arguments, in the words of the command line."""
+    return text.replace("preprocessing=", "--preprocessing")
+
+
 def _description(weights: Weights) -> str:
     architecture = weights.architecture
-    by = weights.convention_from.replace("preprocessing=", "--preprocessing")
+    by = _as_options(weights.convention_from)
     left_out = ", ".join(_counted(what, names) for what, names in weights.left_out.items())
     return "\n".join(
         (
@@ -139,6 +147,7 @@ def _description(weights: Weights) -> str:
             f"padding        {weights.padding}",
             f"pooling        {weights.pooling}",
             f"licence        {weights.licence or 'not stated'}",
+            f"taken off      {', '.join(weights.prefixes) or 'nothing'}",
             f"left out       {left_out or 'nothing'}",
             f"kept as        {weights.path}",
         )

@@ -14,7 +14,7 @@ from velatura.jobs.dream import Dreaming
 from velatura.jobs.result import Result
 from velatura.jobs.stylization import Stylization, fingerprint
 
-__all__ = ["carried", "finished"]
+__all__ = ["carried", "carried_history", "finished"]
 
 _LOSSES = "velatura-losses"
 _OF_VERSIONS = ("velatura", "torch")
@@ -27,6 +27,23 @@ def carried(result: Result) -> dict[str, str]:
         losses = [[entry["scale"], entry["step"], entry["loss"]] for entry in result.history]
         texts[_LOSSES] = json.dumps(losses)
     return texts
+
+
+def carried_history(path: Path) -> list[dict[str, Any]] | None:
+    """The losses that a finished picture of a grid carries, its steps without terms; None if it has none.
+
+    Raises:
+        ImageError: The file cannot be read.
+        ValueError: What it carries is no list of losses.
+        TypeError: Likewise.
+    """
+    text = read_text(path, _LOSSES)
+    if text is None:
+        return None
+    return [
+        {"scale": scale, "step": step, "loss": float(loss), "terms": {}}
+        for scale, step, loss in json.loads(text)
+    ]
 
 
 def finished(
@@ -50,13 +67,10 @@ def finished(
         The result, its steps without terms; None where there is none.
     """
     try:
-        texts = [read_text(path, name) for name in ("velatura", _LOSSES)]
-        record, losses = (None if text is None else json.loads(text) for text in texts)
-        if record is None or losses is None or not _is_of(record, how, image, weights_sha256, versions):
+        text, history = read_text(path, "velatura"), carried_history(path)
+        record = None if text is None else json.loads(text)
+        if record is None or history is None or not _is_of(record, how, image, weights_sha256, versions):
             return None
-        history = [
-            {"scale": scale, "step": step, "loss": float(loss), "terms": {}} for scale, step, loss in losses
-        ]
         return Result(picture=read_picture(path), history=history, interrupted=False, record=record)
     except (ImageError, OSError, ValueError, TypeError, KeyError):
         return None  # Whatever it is, it is not what would be made.

@@ -130,6 +130,7 @@ def run_grid(
                 if not results:
                     raise
                 break
+            result = replace(result, record=_recorded(job, layer, network) | result.record)
             write_picture(result.picture, path, metadata=carried(result), protect=[job.image])
             made += 1
         results[layer, network] = result
@@ -154,6 +155,12 @@ def _cell(job: GridJob, layer: str, network: str) -> Stylization | Dreaming:
         dream = replace(job.how.dream, layer=layer, backbone=replace(job.how.dream.backbone, weights=weights))
         return replace(job.how, dream=dream)
     return with_weights(at_layer(job.how, layer), weights)
+
+
+def _recorded(job: GridJob, layer: str, network: str) -> dict[str, Any]:
+    """What a picture's record says of its grid, beside its own settings."""
+    grid = {name: value for name, value in to_mapping(job).items() if name != "how"}
+    return {"job": grid, "cell": {"layer": layer, "network": network}}
 
 
 def _make(

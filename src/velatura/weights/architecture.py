@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,6 +25,15 @@ _RESNETS: Final[Mapping[str, tuple[str, tuple[int, ...]]]] = {
 }
 """Kind and number of blocks in each layer (He et al. 2016, table 1)."""
 
+_STEM_WIDTH: Final = 64
+_STAGE_WIDTHS: Final = (64, 128, 256, 512)
+"""Channels of each layer's 3x3 convolutions (He et al. 2016, table 1)."""
+
+_EXPANSIONS: Final[Mapping[str, int]] = {"basic": 1, "bottleneck": 4}
+"""How many times wider than its 3x3 convolutions a block's output is."""
+
+_SQUEEZENET_WIDTHS: Final = (64, 128, 128, 256, 256, 384, 384, 512, 512)
+
 _NORM_PARTS: Final = ("weight", "bias", "running_mean", "running_var")
 
 
@@ -37,13 +46,15 @@ class Architecture:
             of several.
         widths: Channels of each convolution (VGG) or of each stage (ResNet, SqueezeNet).
         deepest: The last layer that can be computed, under the papers' names.
-        complete: Whether all of the network is there.
+        complete: Whether all of a known network is there.
+        built: Whether a backbone builds it: a VGG of any width, the others of their papers' widths.
     """
 
     names: tuple[str, ...]
     widths: tuple[int, ...]
     deepest: str
     complete: bool
+    built: bool
 
     def __str__(self) -> str:
         return " or ".join(self.names)
@@ -91,6 +102,7 @@ def _vgg(shapes: Mapping[str, Shape]) -> Architecture:
         widths=widths,
         deepest="relu" + layers[max(present)][4:],
         complete=bool(whole),
+        built=True,
     )
 
 
@@ -130,11 +142,13 @@ def _squeezenet(shapes: Mapping[str, Shape]) -> Architecture:
         for part in ("squeeze", "expand1x1", "expand3x3"):
             _shape(shapes, f"features.{index}.{part}.weight", f"fire{_FIRES.index(index) + 2}")
     expanded = [2 * shapes[f"features.{index}.expand3x3.weight"][0] for index in present[1:]]
+    widths = (shapes["features.0.weight"][0], *expanded)
     return Architecture(
         names=("squeezenet1_1",),
-        widths=(shapes["features.0.weight"][0], *expanded),
+        widths=widths,
         deepest=f"fire{num_fires + 1}",
         complete=num_fires == len(_FIRES),
+        built=widths == _SQUEEZENET_WIDTHS[: len(widths)],
     )
 
 
@@ -144,16 +158,69 @@ def _resnet(shapes: Mapping[str, Shape]) -> Architecture:
     known = [name for name, network in _RESNETS.items() if _begins((kind, blocks), network)]
     whole = [name for name in known if _RESNETS[name][1] == blocks]
     # The networks for ImageNet begin with a 7x7 convolution; those for CIFAR are named by their blocks.
-    if shapes["conv1.weight"][2:] != (7, 7) or not known:
-        known, whole = [f"resnet with {'-'.join(map(str, blocks))} {kind} blocks"], []
-    last = "conv3" if kind == "bottleneck" else "conv2"
-    stages = [shapes[f"layer{stage}.0.{last}.weight"][0] for stage in range(1, len(blocks) + 1)]
+    if shapes["conv1.weight"][2:] != (7, 7):
+        known, whole = [], []
+    _check_resnet_tensors(shapes, blocks, kind, projects=bool(known))
+    expansion = _EXPANSIONS[kind]
+    stages = [expansion * shapes[f"layer{stage}.0.conv1.weight"][0] for stage in range(1, len(blocks) + 1)]
+    widths = (shapes["conv1.weight"][0], *stages)
+    published = (_STEM_WIDTH, *(expansion * width for width in _STAGE_WIDTHS))
     return Architecture(
-        names=tuple(whole or known),
-        widths=(shapes["conv1.weight"][0], *stages),
+        names=tuple(whole or known) or (f"resnet with {'-'.join(map(str, blocks)) or 'no'} {kind} blocks",),
+        widths=widths,
         deepest=f"layer{len(blocks)}" if blocks else "conv1",
         complete=bool(whole),
+        built=bool(known) and widths == published[: len(widths)],
     )
+
+
+def _check_resnet_tensors(
+    shapes: Mapping[str, Shape], blocks: tuple[int, ...], kind: str, *, projects: bool
+) -> None:
+    """Refuses a tensor that is missing, does not fit the one before it, or has no part in the network."""
+    folded = "bn1.weight" not in shapes
+    parts = set()
+    for conv, norm, expected, layer in _residual_convolutions(shapes, blocks, kind, projects=projects):
+        _expect(f"{conv}.weight", _shape(shapes, f"{conv}.weight", layer), expected, layer)
+        after = [f"{conv}.bias"] if folded else [f"{norm}.{part}" for part in _NORM_PARTS]
+        for key in after:
+            _expect(key, _shape(shapes, key, layer), expected[:1], layer)
+        parts |= {f"{conv}.weight", *after}
+    others = [key for key in shapes if key not in parts and not key.startswith("preprocess.")]
+    if others:
+        raise WeightsError(f"tensor {others[0]!r} is no part of a ResNet with {kind} blocks")
+
+
+def _residual_convolutions(
+    shapes: Mapping[str, Shape], blocks: tuple[int, ...], kind: str, *, projects: bool
+) -> Iterator[tuple[str, str, Shape, str]]:
+    """Each convolution and its normalisation, with the shape that the ones before leave it, and its layer.
+
+    Args:
+        shapes: Shape of each tensor; the first convolution of each layer decides how wide it is.
+        blocks: How many blocks each layer has.
+        kind: Of the blocks.
+        projects: Whether a shortcut that changes the shape must be a convolution, as it is in the networks
+            for ImageNet. Those for CIFAR may pad (He et al. 2016, section 4.2).
+    """
+    stem = shapes["conv1.weight"]
+    yield "conv1", "bn1", (*stem[:1], 3, *stem[-1:], *stem[-1:]), "stem"
+    channels = stem[0]
+    for stage, count in enumerate(blocks, start=1):
+        width = shapes[f"layer{stage}.0.conv1.weight"][:1]
+        for index in range(count):
+            block = f"layer{stage}.{index}"
+            outgoing = tuple(_EXPANSIONS[kind] * one for one in width)
+            shaped = [(*width, channels, 3, 3), (*width, *width, 3, 3)]
+            if kind == "bottleneck":
+                shaped = [(*width, channels, 1, 1), (*width, *width, 3, 3), (*outgoing, *width, 1, 1)]
+            for number, shape in enumerate(shaped, start=1):
+                yield f"{block}.conv{number}", f"{block}.bn{number}", shape, f"block {block}"
+            changes = index == 0 and (stage > 1 or outgoing != (channels,))
+            if changes and (projects or f"{block}.downsample.0.weight" in shapes):
+                shortcut = f"{block}.downsample"
+                yield f"{shortcut}.0", f"{shortcut}.1", (*outgoing, channels, 1, 1), f"block {block}"
+            (channels,) = outgoing
 
 
 def _resnet_blocks(shapes: Mapping[str, Shape]) -> tuple[int, ...]:

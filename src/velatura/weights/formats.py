@@ -20,6 +20,7 @@ from velatura.weights.conventions import Padding
 __all__ = ["Placement", "place"]
 
 _CLASSIFIER: Final = re.compile(r"(classifier|fc|head|linear|pre_logits)\..+")
+_TIMM: Final = re.compile(r"(head\.fc|pre_logits\.fc\d)\..+")
 _COUNTER: Final = re.compile(r".+\.num_batches_tracked")
 _ADVERSARY: Final = re.compile(r"(attacker|normalizer)\..+")
 
@@ -50,6 +51,7 @@ class Placement:
         normaliser: The file's names of a mean and a standard deviation per channel, where it holds them.
         left_out: What has no use here, in words, with the file's names of its tensors.
         padding: What such files were trained with.
+        prefixes: What was taken off the names, from the front.
     """
 
     style: str
@@ -58,6 +60,7 @@ class Placement:
     normaliser: tuple[str, str] | None = None
     left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     padding: Padding = "zeros"
+    prefixes: tuple[str, ...] = ()
 
     @property
     def inner(self) -> bool:
@@ -77,9 +80,10 @@ def place(shapes: Mapping[str, Shape]) -> Placement:
     Raises:
         WeightsError: The file is of no known kind, or holds tensors without a place, which are named.
     """
-    bare, normaliser, attacker = _unwrapped(shapes)
+    bare, prefixes, normaliser, attacker = _unwrapped(shapes)
     candidates = [name for name in bare if not _CLASSIFIER.fullmatch(name) and not _COUNTER.fullmatch(name)]
-    style, keys = _keys(candidates, {name: shapes[bare[name]] for name in candidates})
+    layout, keys = _keys(candidates, {name: shapes[bare[name]] for name in candidates})
+    style = _style(layout, bare, attacker)
     unplaced = [name for name in candidates if name not in keys]
     if unplaced or not keys:
         raise WeightsError(_unplaced(unplaced, style))
@@ -95,34 +99,45 @@ def place(shapes: Mapping[str, Shape]) -> Placement:
         normaliser=normaliser,
         left_out=_left_out(bare, attacker),
         # The networks with an inner convolution come from Gatys et al. by way of Torch, which reflects.
-        padding="reflect" if style != "torchvision" and "preprocess.weight" in own_shapes else "zeros",
+        padding="reflect" if layout != "torchvision" and "preprocess.weight" in own_shapes else "zeros",
+        prefixes=prefixes,
     )
+
+
+def _style(layout: str, bare: Iterable[str], attacker: tuple[str, ...]) -> str:
+    """Whose file it is, where that is told by more than the names of the network's own tensors."""
+    if attacker:
+        return "robustness"
+    return "timm" if layout == "torchvision" and any(_TIMM.fullmatch(name) for name in bare) else layout
 
 
 def _unwrapped(
     names: Iterable[str],
-) -> tuple[dict[str, str], tuple[str, str] | None, tuple[str, ...]]:
-    """The file's names by their bare form, its normaliser, and the names of its attacker's copy."""
-    bare = _without_prefixes({name: name for name in names})
+) -> tuple[dict[str, str], tuple[str, ...], tuple[str, str] | None, tuple[str, ...]]:
+    """The file's names by their bare form, what that leaves off, its normaliser, and its attacker's names."""
+    bare, prefixes = _without_prefixes({name: name for name in names})
     attacker = tuple(whole for name, whole in bare.items() if _ADVERSARY.fullmatch(name))
     if not attacker:
-        return bare, None, ()
+        return bare, prefixes, None, ()
     # The "robustness" library keeps the network beside its attacker's copy and a normaliser.
     normaliser = (bare.get("normalizer.new_mean"), bare.get("normalizer.new_std"))
     network = {name: whole for name, whole in bare.items() if not _ADVERSARY.fullmatch(name)}
     mean, std = normaliser
+    network, inner = _without_prefixes(network)
     return (
-        _without_prefixes(network),
+        network,
+        prefixes + inner,
         None if mean is None or std is None else (mean, std),
         tuple(name for name in attacker if name not in normaliser),
     )
 
 
-def _without_prefixes(bare: Mapping[str, str]) -> dict[str, str]:
-    found = dict(bare)
+def _without_prefixes(bare: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    found, prefixes = dict(bare), []
     while prefix := next((one for one in _PREFIXES if found and all(n.startswith(one) for n in found)), None):
         found = {name.removeprefix(prefix): whole for name, whole in found.items()}
-    return found
+        prefixes.append(prefix)
+    return found, tuple(prefixes)
 
 
 def _left_out(bare: Mapping[str, str], attacker: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
@@ -139,7 +154,8 @@ def _keys(names: list[str], shapes: Mapping[str, Shape]) -> tuple[str, dict[str,
         return "VGG with layer names", _named(names)
     if shapes.get("0.weight") == (3, 3, 1, 1):
         return "normalised VGG in sequence", _numbered(names, shapes)
-    pattern = _RESNET if "conv1.weight" in shapes else _FEATURES
+    residual = any(name == "conv1.weight" or name.startswith("layer1.") for name in names)
+    pattern = _RESNET if residual else _FEATURES
     keys = {name: name for name in names if pattern.fullmatch(name)}
     return "torchvision", keys | {
         name: name for name in names if re.fullmatch(r"preprocess\.(weight|bias)", name)

@@ -34,7 +34,8 @@ def import_weights(
 
     Raises:
         ConfigError: The name is taken by what ships, or no name for a file.
-        WeightsError: The file cannot be used, is not what the name stands for, or cannot be kept.
+        WeightsError: The file cannot be used, is of a network that no backbone builds, is not what the
+            name stands for, or cannot be kept.
     """
     if not _NAME.fullmatch(name):
         raise ConfigError(f"{name!r} cannot name weights; use letters, digits, '.', '_' and '-', at most 64")
@@ -42,6 +43,7 @@ def import_weights(
     if entry is not None and entry.shipped:
         raise ConfigError(f"{name!r} is what ships with Velatura; import the file under another name")
     weights = load_weights(path, preprocessing=preprocessing)
+    _check_built(weights)
     if entry is not None:
         _check_fits(weights, entry.name, entry.architecture, entry.preprocessing)
     target = cache_folder() / f"{name}.safetensors"
@@ -51,8 +53,19 @@ def import_weights(
         load_weights(target),
         style=weights.style,
         convention_from=weights.convention_from,
+        prefixes=weights.prefixes,
         left_out={**weights.left_out, **({"heads": tuple(weights.heads)} if weights.heads else {})},
     )
+
+
+def _check_built(weights: Weights) -> None:
+    found = weights.architecture
+    if not found.built:
+        widths = ", ".join(map(str, found.widths))
+        raise WeightsError(
+            f"{weights.source} is a {found} of {widths} channels, which no backbone builds; "
+            "'velatura backbones' lists those that are built"
+        )
 
 
 def _check_fits(weights: Weights, name: str, architecture: str, preprocessing: Preprocessing | None) -> None:

@@ -62,6 +62,7 @@ class Weights:
         style: What kind of file it was, in words.
         convention_from: Who says the preprocessing, in words.
         left_out: What of the file was not read, in words, with the names of the tensors.
+        prefixes: What was taken off the file's names of the tensors, from the front.
     """
 
     state: Mapping[str, Tensor]
@@ -77,6 +78,7 @@ class Weights:
     style: str = ""
     convention_from: str = ""
     left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    prefixes: tuple[str, ...] = ()
 
     @property
     def architecture(self) -> Architecture:
@@ -158,6 +160,7 @@ def _weights(
         style=placement.style,
         convention_from=" and ".join(said),
         left_out=placement.left_out,
+        prefixes=placement.prefixes,
     )
 
 

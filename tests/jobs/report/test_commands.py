@@ -8,8 +8,9 @@ import shlex
 import pytest
 
 from velatura.core.config import to_mapping
+from velatura.jobs.dream import DreamJob, dreaming
 from velatura.jobs.reconstruct import ReconstructJob, reconstruction
-from velatura.jobs.report.commands import stylize_again, train_again
+from velatura.jobs.report.commands import picture_again, train_again
 from velatura.jobs.schema import parse_assignment
 from velatura.jobs.stylization import stylization
 from velatura.jobs.stylize import StylizeJob
@@ -34,7 +35,7 @@ def settings_in(command):
 
 @pytest.mark.parametrize("preset", preset_names("method"))
 def test_a_preset_as_it_is_needs_nothing_but_its_name(preset):
-    again = stylize_again(record_of(stylization(preset)))
+    again = picture_again(record_of(stylization(preset)))
     assert again.command == f"velatura stylize photo.jpg painting.jpg -o out.png --preset {preset}"
     assert (again.changes, again.notes) == ((), ())
 
@@ -60,7 +61,7 @@ CHANGES = [
 @pytest.mark.parametrize("preset", ["fast", "gatys2016"])
 def test_changes_come_out_of_the_command_as_they_went_in(preset, changes):
     how = stylization(preset, changes=changes)
-    again = stylize_again(record_of(how))
+    again = picture_again(record_of(how))
     assert again.notes == ()
     name, found = settings_in(again.command)
     assert stylization(name, changes=found) == how
@@ -71,7 +72,7 @@ def test_other_options_are_options():
         "fast", size=300, strength=1.5, blend=(0.7, 0.3), seed=7, device="cpu", precision="float32", threads=2
     )
     record = record_of(how, styles=("a.jpg", "b.jpg"), saving={"history": "l.json", "quality": 80})
-    words = shlex.split(stylize_again(record).command)
+    words = shlex.split(picture_again(record).command)
     assert words[:5] == ["velatura", "stylize", "photo.jpg", "a.jpg", "b.jpg"]
     options = dict(zip(words[5::2], words[6::2], strict=True))
     expected = (
@@ -79,7 +80,7 @@ def test_other_options_are_options():
         "--precision float32 --threads 2 --history l.json --quality 80"
     )
     assert options == dict(re.findall(r"(\S+) (\S+)", expected))
-    changes = {change.path: (change.value, change.preset) for change in stylize_again(record).changes}
+    changes = {change.path: (change.value, change.preset) for change in picture_again(record).changes}
     assert changes["strength"] == (1.5, 1.0)
     assert changes["size"] == (300, None)
 
@@ -96,7 +97,7 @@ def test_other_options_are_options():
     ],
 )
 def test_the_colour_mode_is_in_the_command(color, words):
-    again = stylize_again(record_of(stylization(color=color)))
+    again = picture_again(record_of(stylization(color=color)))
     assert again.notes == ()
     told = shlex.split(again.command)
     assert all(word in told for word in ["--color", *words])
@@ -109,22 +110,22 @@ def test_records_of_before_there_were_colour_modes():
         record = record_of(stylization("instant"))
         del record["stylization"]["color"]
         record["stylization"]["method"]["colors"] = colors
-        again = stylize_again(record)
+        again = picture_again(record)
         assert again.notes == ()
         assert shlex.split(again.command)[6:] == ["--preset", "instant", *option]
 
 
 def test_names_are_quoted_for_the_shell_and_never_become_options():
     record = record_of(stylization(), content="-rf.png", styles=("$(reboot).jpg", "a'b.jpg"))
-    words = shlex.split(stylize_again(record).command)
+    words = shlex.split(picture_again(record).command)
     assert words[words.index("--") + 1 :] == ["-rf.png", "$(reboot).jpg", "a'b.jpg"]
-    assert "'$(reboot).jpg'" in stylize_again(record).command
+    assert "'$(reboot).jpg'" in picture_again(record).command
 
 
 def test_without_file_names_there_is_no_command():
     record = record_of(stylization())
     del record["job"]
-    again = stylize_again(record)
+    again = picture_again(record)
     assert again.command is None
     assert again.notes == (
         "the record has no file names: the picture was made in Python, so no command can be given",
@@ -138,7 +139,7 @@ def test_settings_that_this_version_does_not_know_are_said(path, value):
     record = record_of(stylization())
     record["stylization"][path] = value
     record["versions"] = {"velatura": "9.9"}
-    again = stylize_again(record)
+    again = picture_again(record)
     assert again.command is None
     assert "this version cannot take these settings" in again.notes[0]
     assert "9.9" in again.notes[0]
@@ -147,7 +148,7 @@ def test_settings_that_this_version_does_not_know_are_said(path, value):
 def test_a_setting_that_is_gone_is_not_passed_over():
     record = record_of(stylization())
     record["stylization"]["method"]["gone"] = 3
-    again = stylize_again(record)
+    again = picture_again(record)
     assert again.notes
     assert again.command is None or "other settings" in again.notes[0]
 
@@ -186,7 +187,7 @@ def test_a_reconstruction_is_made_again_by_its_own_command(kind, layer, preset, 
     how = reconstruction(kind, layer, preset=preset, changes=changes, **options)
     job = ReconstructJob(image="photo.jpg", output="out.png", stylization=how)
     record = {"job": to_mapping(job), "stylization": to_mapping(how), "pictures": {}}
-    again = stylize_again(json.loads(json.dumps(record)))
+    again = picture_again(json.loads(json.dumps(record)))
     assert again.notes == ()
     words = shlex.split(again.command)
     assert words[:6] == ["velatura", "reconstruct", kind, "photo.jpg", "-o", "out.png"]
@@ -198,3 +199,53 @@ def test_a_reconstruction_is_made_again_by_its_own_command(kind, layer, preset, 
     }
     named = words[words.index("--layer") + 1]
     assert reconstruction(kind, named, preset=found_preset, changes=found, **given) == how
+
+
+@pytest.mark.parametrize(
+    ("networks", "words"),
+    [
+        ({"standard": "native", "random": "random"}, "standard,random"),
+        ({"mine": "nets/mine.pth", "vgg19": "vgg19"}, "nets/mine.pth,vgg19"),
+        ({"standard": "resnet18", "robust": "a=b.pt"}, "standard=resnet18,robust=a=b.pt"),
+    ],
+)
+def test_columns_of_a_grid_are_named_as_shortly_as_can_be(networks, words):
+    how = reconstruction("style", "relu2_1", changes={"backbone.weights": next(iter(networks.values()))})
+    job = {"kind": "style", "image": "a.jpg", "output": "g", "layers": ["relu2_1"], "networks": networks}
+    record = {"job": job, "stylization": to_mapping(how), "pictures": {}}
+    again = picture_again(json.loads(json.dumps(record)))
+    assert again.command == (
+        f"velatura reconstruct style a.jpg -o g --preset reconstruction --layers relu2_1 --networks {words}"
+    )
+    assert again.notes == ()
+
+
+def test_a_grid_of_the_given_weights_alone_sets_them():
+    how = reconstruction("content", "relu2_1", changes={"backbone.weights": "random"})
+    job = {"image": "a.jpg", "output": "g", "layers": ["relu2_1"], "networks": {"vgg19-slim": "random"}}
+    record = {"job": job, "stylization": to_mapping(how), "pictures": {}}
+    command = picture_again(json.loads(json.dumps(record))).command
+    assert command.endswith("--set backbone.weights=random --layers relu2_1")
+
+
+@pytest.mark.parametrize(
+    ("layer", "changes", "options"),
+    [
+        ("relu4_2", {}, {}),
+        ("layer3", {"backbone.name": "resnet18", "channel": 7, "normalize": "std"}, {"size": 96, "seed": 4}),
+    ],
+)
+def test_a_dream_is_made_again_by_its_own_command(layer, changes, options):
+    how = dreaming(layer, changes=changes, **options)
+    job = DreamJob(image="photo.jpg", output="out.png", dreaming=how)
+    record = {"job": to_mapping(job), "dreaming": to_mapping(how), "pictures": {}}
+    again = picture_again(json.loads(json.dumps(record)))
+    assert again.notes == ()
+    assert {change.path for change in again.changes} == {*changes, *options}
+    words = shlex.split(again.command)
+    assert words[:6] == ["velatura", "reconstruct", "deepdream", "photo.jpg", "-o", "out.png"]
+    preset, found = settings_in(again.command)
+    pairs = list(itertools.pairwise(words))
+    given = {name[2:]: int(value) for name, value in pairs if name in ("--size", "--seed")}
+    named = words[words.index("--layer") + 1]
+    assert dreaming(named, preset=preset, changes=found, **given) == how

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from velatura.jobs.report.files import dig, number
 
@@ -60,22 +60,26 @@ class Chart:
         }
 
 
-def chart_of_history(history: Sequence[Mapping[str, Any]]) -> Chart | None:
+def chart_of_history(
+    history: Sequence[Mapping[str, Any]], *, what: Literal["loss", "activation"] = "loss"
+) -> Chart | None:
     """The loss and its weighted terms over all steps of a run; None where no value is finite.
 
     Args:
         history: Entries with ``scale``, ``size``, ``loss`` and ``terms``, one a step.
+        what: What the loss is: that of a dream is the activation, which grows.
     """
     kept = _thinned([number(entry.get("loss")) for entry in history])
     names = dict.fromkeys(name for entry in history for name in dig(entry, "terms") or {})
     curves = [
         Curve(
-            name=name,
+            name=what if name == "loss" else name,
             points=[(place + 1, number(_value(history[place], name))) for place in kept],
         )
         for name in ("loss", *names)
     ]
-    return _chart("Loss and its weighted terms over the steps", curves, marks=tuple(_scales(history)))
+    title = f"{what.capitalize()}{' and its weighted terms' * bool(names)} over the steps"
+    return _chart(title, curves, marks=tuple(_scales(history)))
 
 
 def chart_of_training(lines: Sequence[Mapping[str, Any]]) -> Chart | None:

@@ -7,21 +7,23 @@ import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from velatura.core.config import to_mapping
 from velatura.core.errors import ConfigError, VelaturaError
 from velatura.jobs.coloring import color_mode, with_color_setting
+from velatura.jobs.dream import Dreaming, dreaming
 from velatura.jobs.reconstruct import reconstruction
-from velatura.jobs.report.files import dig
+from velatura.jobs.report.files import dig, settings_of
+from velatura.jobs.report.looks import LookedAt, looked_at
 from velatura.jobs.schema import parse_assignment
-from velatura.jobs.stylization import stylization
+from velatura.jobs.stylization import Stylization, stylization
 from velatura.jobs.train import training
 
-__all__ = ["Again", "Change", "stylize_again", "train_again"]
+__all__ = ["Again", "Change", "picture_again", "train_again"]
 
 _ROUNDS = 6
-_OF_STYLIZE = ("size", "strength", "blend", "seed", "upsample", "smooth", "device", "precision", "threads")
+_OF_PICTURE = ("size", "strength", "blend", "seed", "upsample", "smooth", "device", "precision", "threads")
 _OF_SAVING = ("record", "history", "plot", "save_every", "save_pattern", "quality", "bits", "icc", "dpi")
 _OF_TRAIN = ("steps", "batch", "precision", "seed")
 
@@ -50,73 +52,81 @@ class Again:
     notes: tuple[str, ...] = ()
 
 
-def stylize_again(record: Mapping[str, Any]) -> Again:
-    """The command for a run, tried: its settings are those of the record.
+def picture_again(record: Mapping[str, Any]) -> Again:
+    """The command for a picture, tried: its settings are those of the record.
 
     Args:
-        record: Of a run.
+        record: Of a run; of a picture in a grid the command is the grid's.
     """
-    # A record of before there was smoothing is of a picture without.
-    how = {"smooth": False, **with_color_setting(_plain(record["stylization"]))}
+    look = looked_at(record)
+    how = _wanted(record, look)
+    part = "dream" if "dream" in how else "method"
     preset = str(how.get("preset"))
-    given = {name: how.get(name) for name in _OF_STYLIZE if how.get(name) is not None}
-    given["color"] = how["color"]
-    looked_at = _looked_at(record)
+    given = {name: how.get(name) for name in _OF_PICTURE if how.get(name) is not None}
+    own = {name: how[name] for name in ("color",) if name in how}
 
     def built(changes: Mapping[str, Any], **options: Any) -> dict[str, Any]:
-        found = (
-            stylization(preset, changes=changes, **options)
-            if looked_at is None
-            else reconstruction(*looked_at, preset=preset, changes=changes, **options)
-        )
-        settings: dict[str, Any] = _plain(to_mapping(found))
+        settings: dict[str, Any] = _plain(to_mapping(_settings(preset, look, changes, options)))
         return settings
 
     try:
         usual = built({})
-        paths = _changes(how["method"], lambda changes: built(changes, **given)["method"])
-        is_whole = built(paths, **given) == how
+        paths = _changes(how[part], lambda changes: built(changes, **given, **own)[part])
+        is_whole = built(paths, **given, **own) == how
     except VelaturaError as error:
         return Again(command=None, notes=(_not_here(record, error),))
-    changes = tuple(_compared(paths, usual["method"])) + tuple(
-        Change(name, value, usual.get(name))
-        for name, value in given.items()
-        if name != "color" and value != usual.get(name)
+    colors = tuple(_color_changes(how["color"], usual["color"])) if own else ()
+    options = tuple(
+        Change(name, value, usual.get(name)) for name, value in given.items() if value != usual.get(name)
     )
-    colors = tuple(_color_changes(how["color"], usual["color"]))
-    changes += colors
+    changes = (*_compared(paths, usual[part]), *options, *colors)
     job = dig(record, "job")
     if not isinstance(job, Mapping):
         note = "the record has no file names: the picture was made in Python, so no command can be given"
         return Again(command=None, changes=changes, notes=(note,))
     words = ["--preset", preset]
-    words += [word for change in changes if change.path in _OF_STYLIZE for word in _option(change)]
+    words += [word for change in options for word in _option(change)]
     words += [word for change in colors for word in _color_option(change)]
     words += [word for path, value in paths.items() for word in ("--set", f"{path}={_toml(value)}")]
+    notes = () if is_whole else (_not_whole(record),)
+    return Again(command=_command(job, look, words), changes=changes, notes=notes)
+
+
+def _wanted(record: Mapping[str, Any], look: LookedAt | None) -> dict[str, Any]:
+    """The settings that the command must come to."""
+    how: dict[str, Any] = _plain(settings_of(record))
+    if look is not None and look.networks:
+        # Its weights are its column's.
+        how["dream" if "dream" in how else "method"]["backbone"]["weights"] = "native"
+    if look is not None and look.kind == "deepdream":
+        return how
+    # A record of before there was smoothing is of a picture without.
+    return {"smooth": False, **with_color_setting(how)}
+
+
+def _settings(
+    preset: str, look: LookedAt | None, changes: Mapping[str, Any], options: Mapping[str, Any]
+) -> Stylization | Dreaming:
+    if look is None:
+        return stylization(preset, changes=changes, **options)
+    if look.kind == "deepdream":
+        return dreaming(look.layer, preset=preset, changes=changes, **options)
+    return reconstruction(look.kind, look.layer, preset=preset, changes=changes, **options)
+
+
+def _command(job: Mapping[str, Any], look: LookedAt | None, words: list[str]) -> str:
+    """The words of a command, with those of its job before and behind them."""
     saving = dig(job, "saving")
-    words += _saving_options(saving if isinstance(saving, Mapping) else {})
-    verb = ["stylize"] if looked_at is None else ["reconstruct", looked_at[0]]
-    words += [] if looked_at is None else ["--layer", looked_at[1]]
-    names = [str(job.get("content" if looked_at is None else "image")), *map(str, job.get("styles") or ())]
+    words = [*words, *_saving_options(saving if isinstance(saving, Mapping) else {})]
+    words += [] if look is None else look.options
+    verb = ["stylize"] if look is None else ["reconstruct", look.kind]
+    names = [str(job.get("content" if look is None else "image")), *map(str, job.get("styles") or ())]
     # A name that begins with a dash would be taken for an option.
     if any(name.startswith("-") for name in names):
         words = ["-o", str(job.get("output")), *words, "--", *names]
     else:
         words = [*names, "-o", str(job.get("output")), *words]
-    notes = () if is_whole else (_not_whole(record),)
-    return Again(command=shlex.join(["velatura", *verb, *words]), changes=changes, notes=notes)
-
-
-def _looked_at(record: Mapping[str, Any]) -> tuple[Literal["content", "style"], str] | None:
-    """Of a reconstruction, its kind and its layers; None of any other run."""
-    terms = dig(record, "stylization", "method", "terms")
-    if not isinstance(dig(record, "job", "image"), str) or not isinstance(terms, Mapping):
-        return None
-    for term in terms.values():
-        kind, layers = dig(term, "of"), dig(term, "layers")
-        if kind in ("content", "style") and isinstance(layers, Mapping):
-            return kind, "+".join(layers)
-    return None
+    return shlex.join(["velatura", *verb, *words])
 
 
 def train_again(record: Mapping[str, Any], network: str) -> Again:

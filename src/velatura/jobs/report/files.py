@@ -20,10 +20,12 @@ __all__ = [
     "is_evaluation",
     "is_history",
     "is_record",
+    "method_of",
     "number",
     "read_json",
     "record_in",
     "resolved",
+    "settings_of",
     "spread",
 ]
 
@@ -73,12 +75,28 @@ def read_json(path: Path) -> Any:
 
 
 def is_record(content: Any) -> bool:
-    """Whether it is what ``velatura stylize --record`` writes, and every picture carries."""
+    """Whether it is what ``--record`` writes for a picture, and every picture carries."""
     return (
-        isinstance(dig(content, "stylization", "method"), Mapping)
+        (_is_dream(content) or isinstance(dig(content, "stylization", "method"), Mapping))
         and isinstance(dig(content, "pictures"), Mapping)
         and _is_shallow(content, _MOST_LEVELS)
     )
+
+
+def settings_of(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """All settings of a run: those of its dream, or of its stylization."""
+    settings: Mapping[str, Any] = record["dreaming" if _is_dream(record) else "stylization"]
+    return settings
+
+
+def method_of(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a preset sets of a run: its dream, or its method."""
+    method: Mapping[str, Any] = settings_of(record)["dream" if _is_dream(record) else "method"]
+    return method
+
+
+def _is_dream(content: Any) -> bool:
+    return isinstance(dig(content, "dreaming", "dream", "layer"), str)
 
 
 def _is_shallow(value: Any, levels: int) -> bool:

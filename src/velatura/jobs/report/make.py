@@ -171,8 +171,9 @@ def _found(source: Path) -> _Found:
         raise ConfigError(f"cannot look into folder {source}: {error.strerror}") from error
     if not found.what:
         raise ConfigError(
-            f"folder {source} holds nothing to report on: expected a picture that 'velatura stylize' wrote, "
-            f"its record, the {LOG} of a training, or the {CELLS} of a sweep{_hint(folder)}"
+            f"folder {source} holds nothing to report on: expected a picture of 'velatura stylize' or "
+            f"'velatura reconstruct', its record, the {LOG} of a training, or the {CELLS} of a sweep"
+            f"{_hint(folder)}"
         )
     return found
 

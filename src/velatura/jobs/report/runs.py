@@ -1,7 +1,8 @@
-"""Runs of ``velatura stylize``, as they lie in a folder."""
+"""Runs of ``velatura stylize`` and ``velatura reconstruct``, as they lie in a folder."""
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any
 
 from velatura.core.errors import ConfigError, ImageError
 from velatura.imaging import Picture, read_picture
+from velatura.jobs.finished import carried_history
 from velatura.jobs.pictures import is_picture, pictures_in
 from velatura.jobs.report.files import (
     Folder,
@@ -19,6 +21,7 @@ from velatura.jobs.report.files import (
     read_json,
     record_in,
     resolved,
+    settings_of,
     spread,
 )
 from velatura.jobs.stylization import fingerprint
@@ -92,8 +95,8 @@ def run_of_file(path: Path) -> Run:
             )
             if record is None:
                 raise ConfigError(
-                    f"{path} carries no record of how it was made; expected a picture that "
-                    "'velatura stylize' wrote, a record of --record, or a folder with such"
+                    f"{path} carries no record of how it was made; expected a picture of 'velatura stylize' "
+                    "or 'velatura reconstruct', a record of --record, or a folder with such"
                 )
             return _run(path, record, folder)
         record = read_json(path)
@@ -105,7 +108,7 @@ def run_of_file(path: Path) -> Run:
     if not is_record(record):
         raise ConfigError(
             f"{path} is {_kind(record)}, not the record of a run; name a file of "
-            "'velatura stylize --record', or the folder that it is in"
+            "--record, or the folder that it is in"
         )
     picture = next(resolved(dig(record, "job", "output"), path.parent), None)
     return _without_picture(path, record, folder) if picture is None else _run(picture, record, folder)
@@ -118,7 +121,7 @@ def _kind(content: Any) -> str:
 def _run(picture: Path, record: Mapping[str, Any], folder: Folder) -> Run:
     own = record_in(picture)
     notes = []
-    if own is not None and own.get("stylization") != record.get("stylization"):
+    if own is not None and settings_of(own) != settings_of(record):
         notes.append(
             f"{picture.name} carries another record than the one beside it: it was made with other settings"
         )
@@ -127,7 +130,7 @@ def _run(picture: Path, record: Mapping[str, Any], folder: Folder) -> Run:
         folder=folder.path,
         picture=picture,
         record=record,
-        history=_history(record, folder),
+        history=_history(record, folder) or _carried(picture),
         on_the_way=tuple(_on_the_way(record, picture)),
         values=tuple(folder.values_of(picture)),
         notes=tuple(notes),
@@ -160,6 +163,13 @@ def _history(record: Mapping[str, Any], folder: Folder) -> Sequence[Mapping[str,
             continue
         if is_history(content):
             return [*content]
+    return ()
+
+
+def _carried(picture: Path) -> Sequence[Mapping[str, Any]]:
+    """The losses that a picture of a grid brings with it."""
+    with contextlib.suppress(ImageError, ValueError, TypeError, ArithmeticError, RecursionError):
+        return carried_history(picture) or ()
     return ()
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from velatura.imaging import Picture
 from velatura.jobs.report import blocks
 from velatura.jobs.report.album import Album
 from velatura.jobs.report.chart import chart_of_cells, chart_of_history, chart_of_training
-from velatura.jobs.report.commands import stylize_again, train_again
-from velatura.jobs.report.files import dig, number
+from velatura.jobs.report.commands import picture_again, train_again
+from velatura.jobs.report.files import dig, method_of, number, settings_of
+from velatura.jobs.report.looks import looked_at
 from velatura.jobs.report.markup import Markup, element, joined
 from velatura.jobs.report.runs import Run, inputs_of
 from velatura.jobs.report.sweep import Sweep
@@ -41,7 +42,9 @@ def overview(runs: Sequence[Run], album: Album) -> Markup:
                 *(blocks.short(number(values.get(name))) for name, _ in judged),
             ]
         )
-    header = ["run", "settings", "last loss", *(f"{name} {sign}".strip() for name, sign in judged)]
+    are_dreams = all(_measured(run) == "activation" for run in runs)
+    last = "last activation" if are_dreams else "last loss"
+    header = ["run", "settings", last, *(f"{name} {sign}".strip() for name, sign in judged)]
     num_pictures = sum(run.picture is not None for run in runs)
     compare = element("div", data_compare=f"0 {num_pictures - 1}", data_of_all=True)
     return element(
@@ -54,8 +57,10 @@ def overview(runs: Sequence[Run], album: Album) -> Markup:
 
 
 def _changes(run: Run) -> str:
-    how = dig(run.record, "stylization")
+    how, look = settings_of(run.record), looked_at(run.record)
     told = [("preset", how.get("preset")), ("size", how.get("size")), ("seed", how.get("seed"))]
+    if look is not None:
+        told += [("layer", look.layer), ("network", look.network)]
     if how.get("strength") != 1:
         told.append(("strength", how.get("strength")))
     return ", ".join(f"{name} {blocks.short(value)}" for name, value in told if value not in (None, 0))
@@ -63,6 +68,12 @@ def _changes(run: Run) -> str:
 
 def _loss(run: Run) -> str:
     return blocks.short(number(run.history[-1].get("loss"))) if run.history else "–"
+
+
+def _measured(run: Run) -> Literal["loss", "activation"]:
+    """What its steps change: a dream has no loss, but an activation that grows."""
+    look = looked_at(run.record)
+    return "activation" if look is not None and look.kind == "deepdream" else "loss"
 
 
 def run_section(run: Run, album: Album, *, place: int | None = None) -> Markup:
@@ -73,8 +84,10 @@ def run_section(run: Run, album: Album, *, place: int | None = None) -> Markup:
         album: Where pictures are embedded.
         place: Its number, for a heading of its own; None where it is the only one.
     """
-    how = dig(run.record, "stylization")
-    how_again = stylize_again(run.record)
+    how, method = settings_of(run.record), method_of(run.record)
+    how_again = picture_again(run.record)
+    look = looked_at(run.record)
+    what = _measured(run)
     missing = list(run.notes)
     figures: list[Markup | None] = [None]
     size = ""
@@ -93,23 +106,25 @@ def run_section(run: Run, album: Album, *, place: int | None = None) -> Markup:
         size = f"{last[1]} × {last[0]}" if isinstance(last, list) and len(last) == 2 else ""
     known = [
         ("preset", how.get("preset")),
-        ("network", dig(how, "method", "model")),
-        ("backbone", dig(how, "method", "backbone", "name")),
-        ("optimiser", dig(how, "method", "optimizer", "name")),
+        ("layer", None if look is None else look.layer),
+        ("network", dig(method, "model") if look is None else look.network),
+        ("backbone", dig(method, "backbone", "name")),
+        ("optimiser", dig(method, "optimizer", "name")),
         ("size", size or how.get("size")),
         ("strength", how.get("strength")),
         ("steps", len(run.history) or None),
         ("seed", how.get("seed")),
-        ("last loss", number(run.history[-1].get("loss")) if run.history else None),
+        (f"last {what}", number(run.history[-1].get("loss")) if run.history else None),
     ]
     judged = blocks.metrics(run.values)
+    drawn = chart_of_history(run.history, what=what)
     return element(
         "section",
         element("h2", run.name) if place is not None else "",
         blocks.facts(known),
         blocks.gallery(figures, compare=_compared(figures)),
         blocks.notes(missing),
-        _titled("Losses", blocks.chart(chart_of_history(run.history))),
+        _titled("Activation" if what == "activation" else "Losses", blocks.chart(drawn)),
         _titled("Metrics", judged),
         _titled("Make it again", blocks.again(how_again)),
         _settings(how),
@@ -136,7 +151,7 @@ def _settings(how: Mapping[str, Any]) -> Markup:
     preset = load_preset(name) if name in preset_names() else None
     rows = []
     for path, value in blocks.leaves("", how):
-        inside = path.removeprefix("method.")
+        inside = path.removeprefix("method.").removeprefix("dream.")
         own = dig(preset.settings, *inside.split(".")) if preset is not None else None
         source = preset.source_of(f"{preset.kind}.{inside}") if preset is not None and own == value else ""
         rows.append([element("code", path), blocks.short(value), source])
