@@ -7,7 +7,7 @@ import pytest
 
 from velatura.core.errors import ConfigError
 from velatura.imaging import read_picture, write_picture
-from velatura.jobs.sweep import SearchJob, SweepJob, load_sweep, run_search
+from velatura.jobs.sweep import SearchJob, SweepJob, load_sweep, plots, run_search
 from velatura.jobs.sweep import run as running
 from velatura.jobs.sweep.store import Measured
 
@@ -26,6 +26,8 @@ def searching(spec, tmp_path, monkeypatch):
     def formula(cells, settings, *, cancelled):
         store = running.Store(settings.folder)
         for cell in cells:
+            if cancelled():
+                return
             tried.append(cell.how.strength)
             measured = Measured(
                 key=cell.key,
@@ -42,9 +44,9 @@ def searching(spec, tmp_path, monkeypatch):
 
     monkeypatch.setattr(running, "in_this_process", formula)
 
-    def search(text=RANGE, *, trials, objective="rmse", folder="found"):
+    def search(text=RANGE, *, trials, objective="rmse", folder="found", **options):
         job = SweepJob(sweep=load_sweep(spec(text)), folder=str(tmp_path / folder), jobs=1)
-        return run_search(SearchJob(job=job, trials=trials, objective=objective))
+        return run_search(SearchJob(job=job, trials=trials, objective=objective), **options)
 
     search.tried, search.spec, search.folder = tried, spec, tmp_path / "found"
     return search
@@ -71,6 +73,39 @@ def test_a_search_begun_again_makes_nothing_and_a_longer_one_the_rest(searching)
     searching.tried.clear()
     searching(trials=12, folder="at once")
     assert (again[:6], sorted(again)) == (first, sorted(searching.tried))
+
+
+@pytest.fixture
+def panels(searching, monkeypatch):
+    """The panels that are drawn, in a search with plots."""
+    drawn = []
+    real = plots.figure_with_panels
+
+    def keeping(count):
+        figure, panels = real(count)
+        drawn.extend(panels)
+        return figure, panels
+
+    monkeypatch.setattr(plots, "figure_with_panels", keeping)
+    monkeypatch.setattr("velatura.jobs.sweep.outputs.find_spec", lambda name: name)
+    return drawn
+
+
+def strengths_drawn(panel):
+    return sorted(panel.lines[0].get_xdata())
+
+
+def test_what_was_searched_is_drawn_at_its_numbers(searching, panels):
+    searching(trials=6)
+    assert strengths_drawn(panels[0]) == sorted(searching.tried)
+
+
+def test_what_an_interrupted_search_made_is_drawn_too(searching, panels):
+    reports = []
+    result = searching(trials=8, on_cell=reports.append, cancelled=lambda: len(reports) >= 6)
+    assert result.interrupted
+    assert strengths_drawn(panels[0]) == sorted(searching.tried)
+    assert len(searching.tried) == 6
 
 
 def test_lists_are_searched_among_their_values(searching):

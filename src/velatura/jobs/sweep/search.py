@@ -76,12 +76,14 @@ def run_search(
         cancelled=cancelled,
     )
     tried: list[tuple[Point, float]] = []
+    asked: list[Point] = []
     measured: list[Measured] = []
     while len(tried) < search.trials and not cancelled():
         trials = [study.ask() for _ in range(_AT_A_TIME)]
         points = [_suggested(sweep.axes, trial) for trial in trials]
         # The last ones may be more than were asked for: the sampler is told of the same number all the same.
         wanted = points[: search.trials - len(tried)]
+        asked += wanted
         cells = sweeper.measure(_distinct(wanted))
         measured += cells
         if sweeper.interrupted:
@@ -90,7 +92,7 @@ def run_search(
             value = _value(metric, search.objective, cells, point)
             tried.append((point, value))
             _tell(study, trial, value)
-    return _result(search, sweeper, metric, tried, measured)
+    return _result(search, sweeper, metric, tried, asked, measured)
 
 
 def _objective(sweep: Sweep, name: str) -> Metric:
@@ -185,11 +187,14 @@ def _result(
     sweeper: Sweeper,
     metric: Metric,
     tried: Sequence[tuple[Point, float]],
+    asked: Sequence[Point],
     measured: Sequence[Measured],
 ) -> SweepResult:
     best_first = sorted(tried, key=lambda one: (math.isnan(one[1]), one[1]))
     ranked = [point for point, _ in best_first]
-    points = _distinct(ranked + [_bare(one) for one in measured])
+    found = [one.labels for one in measured]
+    # Of a point where the search was interrupted there may be cells and no value.
+    points = [point for point in _distinct([*ranked, *asked]) if point.labels in found]
     cells = list({(one.key, tuple(one.labels.values())): one for one in measured}.values())
     # Notes of the table say what was searched; the order of its rows says what was best.
     note = (
@@ -208,10 +213,6 @@ def _result(
         files={"search": path, **files},
         notes=notes,
     )
-
-
-def _bare(measured: Measured) -> Point:
-    return Point(labels=measured.labels, settings={}, indices=tuple(-1 for _ in measured.labels))
 
 
 def _searched(axis: Axis, points: Sequence[Point]) -> Axis:
