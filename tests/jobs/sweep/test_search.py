@@ -16,6 +16,14 @@ from .conftest import SPEC
 RANGE = SPEC.replace("[0.5, 2]", "{from: 0.01, to: 100, num: 5}")
 
 
+FORMULAS = {
+    "rmse": lambda strength: 1 + math.log10(strength / 3) ** 2,
+    "psnr": lambda strength: 30 - math.log10(strength / 3) ** 2,
+    "high-frequency": lambda strength: strength / 3,
+}
+"""Values that are best at a strength of 3: low, high and near 1."""
+
+
 @pytest.fixture
 def searching(spec, tmp_path, monkeypatch):
     """Searches with cells that are made by a formula; gives the result and the strengths tried."""
@@ -35,7 +43,7 @@ def searching(spec, tmp_path, monkeypatch):
                 content=cell.pair.content.name,
                 style=cell.pair.style.name,
                 seed=cell.seed,
-                values={"rmse": 1 + math.log10(cell.how.strength / 3) ** 2},
+                values={name: value(cell.how.strength) for name, value in FORMULAS.items()},
                 seconds=0.1,
             )
             write_picture(read_picture(tmp_path / "photo.png"), store.picture(cell.key))
@@ -62,6 +70,18 @@ def test_a_search_comes_near_the_best(searching, tmp_path):
     assert set(result.files) >= {"search", "table", "csv", "sheet"}
     table = (tmp_path / "found" / "table.md").read_text(encoding="utf-8")
     assert "A search of 30 points for the best rmse (lower), best first." in table
+
+
+@pytest.mark.parametrize("objective", FORMULAS)
+def test_values_are_those_of_the_metric_and_the_best_is_first(searching, objective):
+    text = RANGE.replace("[rmse]", f"[{objective}]")
+    searching(text, trials=12, objective=objective)
+    found = json.loads((searching.folder / "search.json").read_text())
+    strengths = [one["settings"]["strength"] for one in found]
+    value = FORMULAS[objective]
+    assert [one["value"] for one in found] == pytest.approx(list(map(value, strengths)))
+    distances = [abs(value(strength) - value(3)) for strength in strengths]
+    assert distances == sorted(distances)
 
 
 def test_a_search_begun_again_makes_nothing_and_a_longer_one_the_rest(searching):

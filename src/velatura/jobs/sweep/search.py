@@ -89,9 +89,9 @@ def run_search(
         if sweeper.interrupted:
             break
         for trial, point in zip(trials, wanted, strict=False):
-            value = _value(metric, search.objective, cells, point)
-            tried.append((point, value))
-            _tell(study, trial, value)
+            mean = _mean(search.objective, cells, point)
+            tried.append((point, mean))
+            _tell(study, trial, _turned(metric, mean))
     return _result(search, sweeper, metric, tried, asked, measured)
 
 
@@ -117,7 +117,6 @@ def _study(search: SearchJob) -> Any:
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = optuna.samplers.TPESampler(seed=search.seed, n_startup_trials=2 * _AT_A_TIME)
-    # What is told is turned so that less is better, whatever the metric.
     return optuna.create_study(sampler=sampler, direction="minimize")
 
 
@@ -148,10 +147,14 @@ def _distinct(points: Sequence[Point]) -> list[Point]:
     return list({tuple(point.labels.values()): point for point in points}.values())
 
 
-def _value(metric: Metric, name: str, cells: Sequence[Measured], point: Point) -> float:
-    """What a search makes small: the mean over the point's cells, turned; NaN if one of them has none."""
+def _mean(name: str, cells: Sequence[Measured], point: Point) -> float:
+    """The mean of a metric over the point's cells; NaN if one of them has none."""
     values = [cell.values.get(name, math.nan) for cell in cells if cell.labels == point.labels]
-    mean = statistics.fmean(values) if values else math.nan
+    return statistics.fmean(values) if values else math.nan
+
+
+def _turned(metric: Metric, mean: float) -> float:
+    """What a search makes small: less is better, whatever the metric."""
     return {"lower": mean, "higher": -mean, "one": abs(mean - 1)}[metric.direction]
 
 
@@ -190,7 +193,7 @@ def _result(
     asked: Sequence[Point],
     measured: Sequence[Measured],
 ) -> SweepResult:
-    best_first = sorted(tried, key=lambda one: (math.isnan(one[1]), one[1]))
+    best_first = sorted(tried, key=lambda one: (math.isnan(one[1]), _turned(metric, one[1])))
     ranked = [point for point, _ in best_first]
     found = [one.labels for one in measured]
     # Of a point where the search was interrupted there may be cells and no value.
@@ -205,7 +208,7 @@ def _result(
     sweep = replace(sweep, axes=axes, combination="paired")
     files, notes = sweeper.write_outputs(sweep, points, cells)
     path = sweeper.store.folder / SEARCH_FILE
-    write_json(path, [{"value": value, "settings": dict(point.settings)} for point, value in best_first])
+    write_json(path, [{"value": mean, "settings": dict(point.settings)} for point, mean in best_first])
     return SweepResult(
         measured=tuple(cells),
         made=sweeper.made,
