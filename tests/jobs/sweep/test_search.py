@@ -128,6 +128,25 @@ def test_what_an_interrupted_search_made_is_drawn_too(searching, panels):
     assert len(searching.tried) == 6
 
 
+def counts(reports):
+    return [(report.done, report.total) for report in reports]
+
+
+def test_progress_goes_on_from_what_is_there(searching):
+    reports = []
+    searching(trials=10, on_cell=reports.append)
+    assert counts(reports) == [(number, 10) for number in range(1, 11)]
+    reports.clear()
+    searching(trials=12, on_cell=reports.append)
+    assert counts(reports) == [(11, 12), (12, 12)]
+
+
+def test_progress_counts_no_seeds_that_are_not_made(searching):
+    reports = []
+    searching("seeds: 3\n" + RANGE, trials=6, on_cell=reports.append)
+    assert counts(reports) == [(number, 6) for number in range(1, 7)]
+
+
 def test_lists_are_searched_among_their_values(searching):
     searching(SPEC, trials=8)
     assert set(searching.tried) == {0.5, 2}

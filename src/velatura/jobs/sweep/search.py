@@ -7,7 +7,6 @@ finished, and goes on.
 
 from __future__ import annotations
 
-import itertools
 import math
 import statistics
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ from annotated_types import Ge
 from velatura.core.config import Setting
 from velatura.core.errors import ConfigError, unknown_name
 from velatura.core.progress import never
+from velatura.jobs.processes import usual_processes
 from velatura.jobs.sweep.grid import Axis, Point, short
 from velatura.jobs.sweep.run import OnCell, Sweeper, SweepJob, SweepProgress, SweepResult, check_count
 from velatura.jobs.sweep.spec import Sweep
@@ -69,12 +69,8 @@ def run_search(
     metric = _objective(sweep, search.objective)
     _check(search)
     study = _study(search)
-    sweeper = Sweeper(
-        search.job,
-        objective=search.objective,
-        on_cell=_counting(search, on_cell),
-        cancelled=cancelled,
-    )
+    reports = _Reports(search, on_cell)
+    sweeper = Sweeper(search.job, objective=search.objective, on_cell=reports, cancelled=cancelled)
     tried: list[tuple[Point, float]] = []
     asked: list[Point] = []
     measured: list[Measured] = []
@@ -84,7 +80,9 @@ def run_search(
         # The last ones may be more than were asked for: the sampler is told of the same number all the same.
         wanted = points[: search.trials - len(tried)]
         asked += wanted
-        cells = sweeper.measure(_distinct(wanted))
+        distinct = _distinct(wanted)
+        reports.begin(before=len(tried), wanted=len(wanted), distinct=len(distinct))
+        cells = sweeper.measure(distinct)
         measured += cells
         if sweeper.interrupted:
             break
@@ -167,22 +165,39 @@ def _tell(study: Any, trial: Any, value: float) -> None:
         study.tell(trial, state=TrialState.FAIL)
 
 
-def _counting(search: SearchJob, on_cell: OnCell) -> OnCell:
-    """Reports of a few points at a time as reports of the whole search."""
-    total = search.trials * len(search.job.sweep.pairs) * len(search.job.sweep.seeds)
-    made = itertools.count(1)
-    failed = 0
-    spent = 0.0
+class _Reports:
+    """Reports of a few points at a time as reports of the whole search.
 
-    def report(progress: SweepProgress) -> None:
-        nonlocal failed, spent
-        number = next(made)
-        failed += progress.error is not None
-        spent += progress.seconds if math.isfinite(progress.seconds) else 0
-        left = spent / number * (total - number) / (search.job.jobs or 1)
-        on_cell(replace(progress, done=number, total=total, failed=failed, seconds_left=left))
+    Args:
+        search: The search.
+        on_cell: Told of every cell, and of how far the search is.
+    """
 
-    return report
+    def __init__(self, search: SearchJob, on_cell: OnCell) -> None:
+        self._on_cell, self._trials = on_cell, search.trials
+        self._jobs = search.job.jobs or usual_processes()
+        self._before = self._wanted = self._distinct = 0
+        self._made, self._failed, self._spent = 0, 0, 0.0
+
+    def begin(self, *, before: int, wanted: int, distinct: int) -> None:
+        """Says which points the next reports are of.
+
+        Args:
+            before: Points that were tried before.
+            wanted: Points at hand.
+            distinct: How many of them are made, as each is made once.
+        """
+        self._before, self._wanted, self._distinct = before, wanted, distinct
+
+    def __call__(self, progress: SweepProgress) -> None:
+        self._made += 1
+        self._failed += progress.error is not None
+        self._spent += progress.seconds if math.isfinite(progress.seconds) else 0
+        of_a_point = progress.total / self._distinct
+        points = self._before + self._wanted * progress.done / progress.total
+        done, total = round(points * of_a_point), round(self._trials * of_a_point)
+        left = self._spent / self._made * (total - done) / self._jobs
+        self._on_cell(replace(progress, done=done, total=total, failed=self._failed, seconds_left=left))
 
 
 def _result(
