@@ -45,6 +45,17 @@ def test_a_failing_cell_gives_status_1(velatura, sweep, tmp_path, monkeypatch):
     assert "2 of 2 cells failed; the table says why" in answer.err
 
 
+def test_a_picture_that_cannot_be_read_gives_status_1_and_the_rest(velatura, sweep, photo, tmp_path):
+    (tmp_path / "cut.png").write_bytes(photo.read_bytes()[:-40])
+    sweep.write_text(SPEC.replace("pairs: [", "pairs: [{content: cut.png, style: painting.png}, "))
+    answer = velatura("sweep", sweep, "-o", tmp_path / "out", "--jobs", 1, "--quiet")
+    assert answer.status == 1
+    assert answer.out.split() == [
+        str(tmp_path / "out" / name) for name in ("table.md", "sheet.png", "cells.csv")
+    ]
+    assert "2 of 4 cells failed; the table says why" in answer.err
+
+
 def test_the_sweeps_that_ship_are_listed(velatura):
     answer = velatura("sweep", "--list")
     assert (answer.status, answer.err) == (0, "")

@@ -145,6 +145,19 @@ def test_a_failing_cell_is_recorded_and_the_rest_is_made(sweeping, monkeypatch, 
     assert (again.made, again.failed) == (1, ())
 
 
+def test_a_pair_that_cannot_be_read_fails_alone(sweeping, spec, tmp_path):
+    spec()
+    (tmp_path / "cut.png").write_bytes((tmp_path / "photo.png").read_bytes()[:-40])
+    pair = "  - {content: photo.png, style: painting.png}\n"
+    result = sweeping(SPEC.replace(pair, f"{pair}  - {{content: cut.png, style: painting.png}}\n"))
+    assert [one.content for one in result.failed] == ["cut", "cut"]
+    assert set(result.files) == {"csv", "table", "sheet"}
+    sheet = read_picture(tmp_path / "results" / "sheet.png").pixels
+    # The photograph that is cut and the two results that it should have; its painting is there.
+    grey = int(((sheet * 255).round() == 225).all(dim=0).sum())
+    assert grey // (24 * 32) == 3
+
+
 def test_a_sweep_that_is_cancelled_goes_on(sweeping, made, tmp_path):
     reports = []
     first = sweeping(reports=reports, cancelled=lambda: len(reports) == 1)

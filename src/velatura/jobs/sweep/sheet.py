@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from velatura.core.errors import ImageError
 from velatura.imaging import Picture, read_picture
 from velatura.imaging.sheet import labelled_sheet
 from velatura.jobs.sweep.grid import Point, short_name
@@ -28,7 +30,8 @@ def contact_sheet(
 ) -> tuple[Picture, str]:
     """The pictures of the first seed: the last axis to the right, pairs and the other axes downwards.
 
-    Photograph and painting stand first; under each picture stands its first metric.
+    Photograph and painting stand first, but for one that cannot be read; under each picture stands its
+    first metric.
 
     Args:
         sweep: What was varied.
@@ -50,11 +53,9 @@ def contact_sheet(
     shown_rows, shown_columns = rows[:_MOST_ROWS], columns[:_MOST_COLUMNS]
     shown = {at: one for at, one in first.items() if at[0] in shown_rows and at[1] in shown_columns}
     pictures = {at: _small(store.picture(one.key)) for at, one in shown.items()}
-    small = {pair: tuple(map(_small, files)) for pair, files in sources.items()}
+    small = {pair: _readable(sources[pair]) for pair in {pair_of[row] for row in shown_rows}}
     for row in shown_rows:
-        pictures |= {
-            (row, name): picture for name, picture in zip(_SOURCES, small[pair_of[row]], strict=True)
-        }
+        pictures |= {(row, name): picture for name, picture in small[pair_of[row]].items()}
     sheet = labelled_sheet(
         pictures,
         rows=shown_rows,
@@ -81,6 +82,15 @@ def _row(sweep: Sweep, pair: str, labels: Mapping[str, str]) -> str:
 def _named(axis: str, label: str) -> str:
     """``style weight = 100``: the end of a dotted name is enough beside its value."""
     return f"{short_name(axis)} = {label}"
+
+
+def _readable(files: tuple[Path, Path]) -> dict[str, Picture]:
+    """Photograph and painting under their names, without one that cannot be read."""
+    found = {}
+    for name, file in zip(_SOURCES, files, strict=True):
+        with contextlib.suppress(ImageError):
+            found[name] = _small(file)
+    return found
 
 
 def _small(path: Path) -> Picture:
