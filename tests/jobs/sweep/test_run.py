@@ -123,6 +123,16 @@ def test_a_changed_picture_makes_its_cells_again(sweeping, spec, tmp_path):
     assert before.isdisjoint({one.key for one in result.measured})
 
 
+def test_pairs_of_equal_files_are_made_once_and_each_is_told_of(sweeping, spec, tmp_path):
+    spec()
+    (tmp_path / "copy.png").write_bytes((tmp_path / "photo.png").read_bytes())
+    pair = "  - {content: photo.png, style: painting.png}\n"
+    result = sweeping(SPEC.replace(pair, pair + pair.replace("photo", "copy")))
+    assert result.made == 2
+    assert [row["content"] for row in cells(tmp_path / "results")] == ["photo", "copy"] * 2
+    assert result.measured[0].values == result.measured[1].values
+
+
 def test_a_failing_cell_is_recorded_and_the_rest_is_made(sweeping, monkeypatch, tmp_path):
     real = workers.stylize_pictures
 

@@ -147,6 +147,15 @@ def test_progress_counts_no_seeds_that_are_not_made(searching):
     assert counts(reports) == [(number, 6) for number in range(1, 7)]
 
 
+def test_pairs_of_equal_files_are_both_told_of(searching, tmp_path):
+    searching.spec()
+    (tmp_path / "copy.png").write_bytes((tmp_path / "photo.png").read_bytes())
+    pair = "  - {content: photo.png, style: painting.png}\n"
+    result = searching(RANGE.replace(pair, pair + pair.replace("photo", "copy")), trials=2)
+    assert [one.content for one in result.measured] == ["photo", "copy"] * 2
+    assert len(searching.tried) == 2
+
+
 def test_lists_are_searched_among_their_values(searching):
     searching(SPEC, trials=8)
     assert set(searching.tried) == {0.5, 2}

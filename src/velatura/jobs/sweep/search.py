@@ -213,7 +213,7 @@ def _result(
     found = [one.labels for one in measured]
     # Of a point where the search was interrupted there may be cells and no value.
     points = [point for point in _distinct([*ranked, *asked]) if point.labels in found]
-    cells = list({(one.key, tuple(one.labels.values())): one for one in measured}.values())
+    cells = list({(one.key, one.pair, tuple(one.labels.values())): one for one in measured}.values())
     # Notes of the table say what was searched; the order of its rows says what was best.
     note = (
         f"A search of {len(tried)} points for the best {search.objective} ({metric.direction}), best first."
