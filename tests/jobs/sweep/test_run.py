@@ -1,6 +1,7 @@
 """Running a sweep: what is written, what is not made again, and what a failure leaves behind."""
 
 import csv
+import itertools
 import json
 import math
 
@@ -10,10 +11,12 @@ from PIL import Image
 
 from velatura.core.errors import ConfigError, VelaturaError, WeightsError
 from velatura.imaging import read_picture
+from velatura.imaging.samples import SAMPLES
 from velatura.jobs.stylize import stylize_pictures
-from velatura.jobs.sweep import SweepJob, load_sweep, run_sweep
+from velatura.jobs.sweep import SweepJob, load_sweep, plots, run_sweep
 from velatura.jobs.sweep import worker as workers
-from velatura.jobs.sweep.plots import plot_metrics
+from velatura.jobs.sweep.plots import plot_losses, plot_metrics
+from velatura.jobs.sweep.store import Measured, Store
 from velatura.jobs.sweep.summary import rows_of
 from velatura.ops.intervals import mean_interval
 
@@ -302,3 +305,45 @@ def test_metrics_are_drawn_with_each_pair_and_what_was_published(sweeping, tmp_p
     alone = rows_of(sweep, list(sweep.points()), [one for one in result.measured if one.content == "photo"])
     plot_metrics(sweep, alone, tmp_path / "metrics.svg")
     assert "one pair" not in (tmp_path / "metrics.svg").read_text()
+
+
+def of_formula(sweep, store):
+    """Cells of a sweep that nothing was made for, each with three losses."""
+    for number, (point, pair) in enumerate(itertools.product(sweep.points(), sweep.pairs)):
+        one = Measured(
+            key=str(number),
+            labels=point.labels,
+            content=pair.content.name,
+            style=pair.style.name,
+            seed=0,
+            values={"rmse": number},
+            steps=3,
+        )
+        store.write_losses(one.key, [{"loss": loss, "terms": {}} for loss in (3.0, 2.0, 1.0)])
+        yield one
+
+
+def test_what_is_not_drawn_of_the_losses_is_said(spec, tmp_path):
+    pair = "  - {content: photo.png, style: painting.png}\n"
+    others = "".join(f"  - {{content: old-town, style: {name}}}\n" for name in list(SAMPLES)[:8])
+    text = SPEC.replace("[0.5, 2]", "{from: 0.1, to: 10, num: 13}").replace(pair, others)
+    sweep, store = load_sweep(spec(text)), Store(tmp_path)
+    made = list(of_formula(sweep, store))
+    plot_losses(sweep, store, list(sweep.points()), made, tmp_path / "losses.svg")
+    drawn = (tmp_path / "losses.svg").read_text()
+    assert drawn.count("<!-- (the first 12 of 13 lines) -->") == 6
+    assert "<!-- the first 6 of 8 pairs -->" in drawn
+    few = [one for one in made if one.pair == made[0].pair and one.labels != made[0].labels]
+    plot_losses(sweep, store, list(sweep.points()), few, tmp_path / "losses.svg")
+    assert "the first" not in (tmp_path / "losses.svg").read_text()
+
+
+def test_lines_of_metrics_differ_where_colours_come_again(spec, tmp_path, monkeypatch):
+    text = SPEC.replace("axes:\n", "axes:\n  terms.style.weight: {from: 1, to: 100, num: 12}\n")
+    sweep = load_sweep(spec(text))
+    rows = rows_of(sweep, list(sweep.points()), list(of_formula(sweep, Store(tmp_path))))
+    drawn = []
+    monkeypatch.setattr(plots, "add_legend", lambda _, panels: drawn.extend(panels))
+    plot_metrics(sweep, rows, tmp_path / "metrics.svg")
+    lines = [bars.lines[0] for bars in drawn[0].containers]
+    assert len({(line.get_color(), line.get_linestyle()) for line in lines}) == 12
