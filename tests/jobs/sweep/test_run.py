@@ -13,7 +13,7 @@ from velatura.core.errors import ConfigError, VelaturaError, WeightsError
 from velatura.imaging import read_picture
 from velatura.imaging.samples import SAMPLES
 from velatura.jobs.stylize import stylize_pictures
-from velatura.jobs.sweep import SweepJob, load_sweep, plots, run_sweep
+from velatura.jobs.sweep import SweepJob, load_sweep, plots, run_sweep, sheet
 from velatura.jobs.sweep import worker as workers
 from velatura.jobs.sweep.plots import plot_losses, plot_metrics
 from velatura.jobs.sweep.store import Measured, Store
@@ -165,10 +165,30 @@ def test_a_pair_that_cannot_be_read_fails_alone(sweeping, spec, tmp_path):
     result = sweeping(SPEC.replace(pair, f"{pair}  - {{content: cut.png, style: painting.png}}\n"))
     assert [one.content for one in result.failed] == ["cut", "cut"]
     assert set(result.files) == {"csv", "table", "sheet"}
-    sheet = read_picture(tmp_path / "results" / "sheet.png").pixels
+    drawn = read_picture(tmp_path / "results" / "sheet.png").pixels
     # The photograph that is cut and the two results that it should have; its painting is there.
-    grey = int(((sheet * 255).round() == 225).all(dim=0).sum())
+    grey = int(((drawn * 255).round() == 225).all(dim=0).sum())
     assert grey // (24 * 32) == 3
+
+
+def test_sources_are_drawn_no_larger_than_the_results(sweeping, tmp_path, monkeypatch):
+    drawn = {}
+    real = sheet.labelled_sheet
+
+    def keeping(cells, **options):
+        drawn.update(cells)
+        return real(cells, **options)
+
+    monkeypatch.setattr(sheet, "labelled_sheet", keeping)
+    sweeping(changes={"size": 24})
+    sizes = {column: (picture.height, picture.width) for (_, column), picture in drawn.items()}
+    # The photograph has 24 rows of 32 pixels, the painting 24 of 24.
+    assert sizes == {
+        "photograph": (18, 24),
+        "painting": (18, 18),
+        "strength = 0.5": (18, 24),
+        "strength = 2": (18, 24),
+    }
 
 
 def test_a_sweep_that_is_cancelled_goes_on(sweeping, made, tmp_path):
