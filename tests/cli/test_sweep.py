@@ -74,6 +74,10 @@ def test_the_sweeps_that_ship_are_listed(velatura):
             ("sweep", "li2018-pooling", "-o", "x", "--search", 3),
             "--search N and --objective METRIC",
         ),
+        (
+            ("sweep", "li2018-pooling", "-o", "x", "--search", 0, "--objective", "style-gram"),
+            "a search tries 1 point at least, not 0",
+        ),
         (("sweep", "li2018-pooling", "-o", "x", "--set", "sizes=3"), "unknown setting 'sizes'"),
         (("sweep", "li2018-pooling", "-o", "x", "--jobs", 0), "jobs: input should be greater than"),
     ],

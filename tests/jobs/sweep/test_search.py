@@ -164,6 +164,8 @@ def test_lists_are_searched_among_their_values(searching):
 def test_what_cannot_be_searched(searching):
     with pytest.raises(ConfigError, match="unknown metric of this sweep 'rsme'; did you mean 'rmse'"):
         searching(trials=2, objective="rsme")
+    with pytest.raises(ConfigError, match="a search tries 1 point at least, not 0; give --search"):
+        searching(trials=0)
     with pytest.raises(ConfigError, match="those of this sweep are paired"):
         searching("combine: paired\n" + SPEC, trials=2)
 

@@ -40,7 +40,7 @@ class SearchJob:
     """A sweep whose axes are searched."""
 
     job: Annotated[SweepJob, Setting("The sweep, its folder, its processes")]
-    trials: Annotated[int, Ge(1), Setting("Points to try")]
+    trials: Annotated[int, Setting("Points to try, 1 at least")]
     objective: Annotated[str, Setting("Metric of the sweep that is to be best on average")]
     seed: Annotated[int, Ge(0), Setting("Seed of the search")] = 0
 
@@ -61,7 +61,8 @@ def run_search(
         cancelled: Asked several times a second, and before every step.
 
     Raises:
-        ConfigError: No such metric, axes that are paired, Optuna is not installed, or as for a sweep.
+        ConfigError: No such metric, no point to try, axes that are paired, Optuna is not installed, or as
+            for a sweep.
         WeightsError: As for a sweep.
         OutputError: As for a sweep.
     """
@@ -101,6 +102,10 @@ def _objective(sweep: Sweep, name: str) -> Metric:
 
 def _check(search: SearchJob) -> None:
     sweep = search.job.sweep
+    if search.trials < 1:
+        raise ConfigError(
+            f"a search tries 1 point at least, not {search.trials}; give --search a larger number"
+        )
     if find_spec("optuna") is None:
         raise ConfigError("a search needs optuna: pip install 'velatura[train]'")
     if sweep.combination == "paired":
