@@ -48,6 +48,17 @@ def test_a_failing_cell_gives_status_1(velatura, sweep, tmp_path, monkeypatch):
     assert "2 of 2 cells failed; the table says why" in answer.err
 
 
+def test_a_picture_that_cannot_be_read_gives_status_1_and_the_rest(velatura, sweep, photo, tmp_path):
+    (tmp_path / "cut.png").write_bytes(photo.read_bytes()[:-40])
+    sweep.write_text(SPEC.replace("pairs: [", "pairs: [{content: cut.png, style: painting.png}, "))
+    answer = velatura("sweep", sweep, "-o", tmp_path / "out", "--jobs", 1, "--quiet")
+    assert answer.status == 1
+    assert answer.out.split() == [
+        str(tmp_path / "out" / name) for name in ("table.md", "sheet.png", "cells.csv")
+    ]
+    assert "2 of 4 cells failed; the table says why" in answer.err
+
+
 def test_the_sweeps_that_ship_are_listed(velatura):
     answer = velatura("sweep", "--list")
     assert (answer.status, answer.err) == (0, "")
@@ -65,6 +76,10 @@ def test_the_sweeps_that_ship_are_listed(velatura):
         (
             ("sweep", "li2018-pooling", "-o", "x", "--search", 3),
             "--search N and --objective METRIC",
+        ),
+        (
+            ("sweep", "li2018-pooling", "-o", "x", "--search", 0, "--objective", "style-gram"),
+            "a search tries 1 point at least, not 0",
         ),
         (("sweep", "li2018-pooling", "-o", "x", "--set", "sizes=3"), "unknown setting 'sizes'"),
         (("sweep", "li2018-pooling", "-o", "x", "--jobs", 0), "jobs: input should be greater than"),

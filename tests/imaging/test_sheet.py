@@ -38,6 +38,17 @@ def test_rows_and_columns_keep_their_order():
     assert centre(0.6)[0] < centre(0.2)[0]
 
 
+def test_a_small_picture_stands_in_the_middle_of_its_place():
+    cells = {("x", "a"): plain(0.2), ("x", "b"): plain(0.6, 10, 12), ("y", "b"): plain(0.8)}
+    sheet = labelled_sheet(cells, rows=("x", "y"), columns=("a", "b"))
+
+    def middle(red):
+        wanted = torch.tensor([round(255 * red), 0, 0])[:, None, None]
+        return ((sheet.pixels * 255).round() == wanted).all(dim=0).nonzero().float().mean(dim=0).tolist()
+
+    assert middle(0.6) == [middle(0.2)[0], middle(0.8)[1]]
+
+
 def test_an_absent_picture_is_left_grey_and_captions_take_room():
     bare = labelled_sheet({("one", "a"): plain(0.2)}, rows=("one",), columns=("a", "b"))
     grey = ((bare.pixels * 255).round() == 225).all(dim=0)

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from velatura.core.errors import OutputError
+from velatura.jobs import plot
 from velatura.jobs.plot import plot_curves, plot_history
 
 
@@ -68,6 +69,43 @@ def test_lines_are_named_once_where_panels_share_them(tmp_path):
     assert once.count("<!-- Adam -->") == 1
     apart = drawn(tmp_path, {"first": {"Adam": [2.0, 1.0]}, "second": {"L-BFGS": [2.0, 1.0]}})
     assert (apart.count("<!-- Adam -->"), apart.count("<!-- L-BFGS -->")) == (1, 1)
+
+
+@pytest.fixture
+def panels(monkeypatch):
+    """The panels that are drawn."""
+    kept = []
+    real = plot.figure_with_panels
+
+    def keeping(count):
+        figure, panels = real(count)
+        kept.extend(panels)
+        return figure, panels
+
+    monkeypatch.setattr(plot, "figure_with_panels", keeping)
+    return kept
+
+
+@pytest.mark.parametrize("count", [1, 12, 30])
+def test_a_legend_takes_nothing_of_the_panel_and_all_lines_differ(tmp_path, panels, count):
+    lines = {f"{place:02}, a long name of a line in a legend": [3.0, 1.0] for place in range(count)}
+    plot_curves({"a": lines}, tmp_path / "curves.png", what="loss")
+    box = panels[0].get_window_extent()
+    assert box.height > 250
+    assert box.width > 300
+    assert len({(line.get_color(), line.get_linestyle()) for line in panels[0].lines}) == count
+
+
+def test_a_line_looks_the_same_in_every_panel(tmp_path, panels):
+    first = {"L-BFGS": [3.0, 1.0], "Adam": [3.0, 2.0]}
+    plot_curves({"a": first, "b": {"Adam": [2.0, 1.0]}}, tmp_path / "curves.png", what="loss")
+    looks = [
+        (line.get_color(), line.get_linestyle())
+        for axes in panels
+        for line in axes.lines
+        if line.get_label() == "Adam"
+    ]
+    assert looks[0] == looks[1]
 
 
 def test_a_short_range_has_plain_numbers(tmp_path):

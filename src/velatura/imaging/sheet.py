@@ -22,6 +22,8 @@ def labelled_sheet(
 ) -> Picture:
     """A table of pictures: names above the columns and beside the rows, a caption under each picture.
 
+    Each place is as large as the largest picture, and smaller ones stand in its middle.
+
     Args:
         cells: By row and column; one that is absent is left grey.
         rows: Names in the order of the rows; one with ``+`` in it goes over several lines.
@@ -54,7 +56,9 @@ def labelled_sheet(
         for number, column in enumerate(columns):
             corner = (left + number * pitch, top)
             if (row, column) in cells:
-                sheet.paste(cells[row, column].over().to_pil(), corner)
+                picture = cells[row, column]
+                across, down = (width - picture.width) // 2, (height - picture.height) // 2
+                sheet.paste(picture.over().to_pil(), (corner[0] + across, corner[1] + down))
             else:
                 draw.rectangle((*corner, corner[0] + width - 1, top + height - 1), fill=_GREY)
             caption = (captions or {}).get((row, column), "")

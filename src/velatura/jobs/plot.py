@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
@@ -11,11 +12,14 @@ from typing import Any
 from velatura.core.errors import ConfigError
 from velatura.core.files import atomic_path
 
-__all__ = ["add_legend", "check_plot", "figure_with_panels", "plot_curves", "plot_history"]
+__all__ = ["add_legend", "check_plot", "figure_with_panels", "line_style", "plot_curves", "plot_history"]
 
 _COLUMNS = 3
 _ROOM = 30  # What a loss may rise to over its start before it is cut.
 _FEW_DECADES = 300
+_COLORS = 10
+_DASHES = ("-", "--", ":")  # As three and ten have no common factor, thirty lines differ.
+_MARGIN_INCHES, _LINE_INCHES, _LETTER_INCHES = 0.25, 0.19, 0.07
 _SUFFIXES = (".png", ".pdf", ".svg", ".jpg", ".webp")
 
 
@@ -66,26 +70,31 @@ def plot_history(history: Sequence[dict[str, Any]], path: Path) -> None:
         figure.savefig(temporary, format=path.suffix[1:].lower())
 
 
-def plot_curves(curves: Mapping[str, Mapping[str, Sequence[float]]], path: Path, *, what: str) -> None:
+def plot_curves(
+    curves: Mapping[str, Mapping[str, Sequence[float]]], path: Path, *, what: str, title: str = ""
+) -> None:
     """One panel a layer with a line a network: what each run's loss did.
 
-    Peaks that leave the rest no room are cut, and the panel says so.
+    A line looks the same in every panel. Peaks that leave the rest no room are cut, and the panel says so.
 
     Args:
         curves: Numbers of every step, by panel and by line.
         path: The file; its suffix decides the format.
         what: What the numbers are.
+        title: Stands above the panels.
 
     Raises:
         OutputError: The file cannot be written.
     """
     shown = {panel: lines for panel, lines in curves.items() if any(lines.values())}
     figure, panels = figure_with_panels(len(shown))
+    figure.suptitle(title or None, fontsize=10)
+    places = {name: place for place, name in enumerate(dict.fromkeys(itertools.chain(*shown.values())))}
     for (panel, lines), axes in zip(shown.items(), panels, strict=True):
-        for place, (name, values) in enumerate(lines.items()):
-            # Dashes let a line that another one covers be seen.
-            style = "--" if place % 2 else "-"
-            axes.plot(range(1, len(values) + 1), values, style, linewidth=1.2, label=name)
+        for name, values in lines.items():
+            axes.plot(
+                range(1, len(values) + 1), values, linewidth=1.2, label=name, **line_style(places[name])
+            )
         positive = any(value > 0 for values in lines.values() for value in values)
         axes.set(title=panel, xlabel="step", ylabel=what)
         if positive:
@@ -113,25 +122,34 @@ def figure_with_panels(count: int) -> tuple[Any, list[Any]]:
     return figure, panels
 
 
+def line_style(place: int) -> dict[str, str]:
+    """Colour and dashes of a line, so that thirty of them differ and one that another one covers is seen.
+
+    Args:
+        place: Of the line, from 0.
+    """
+    return {"color": f"C{place % _COLORS}", "linestyle": _DASHES[place % len(_DASHES)]}
+
+
 def add_legend(figure: Any, panels: Sequence[Any]) -> None:
-    """Names the lines: below the figure where one panel has those of all, else in each panel."""
-    named = [dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True)) for axes in panels]
-    if not any(named):
+    """Names the lines of all panels once, below them, and makes the figure higher by as much.
+
+    A line of one name has to look the same in every panel.
+    """
+    named: dict[str, Any] = {}
+    for axes in panels:
+        for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
+            named.setdefault(name, handle)
+    if not named:
         return
-    most = max(named, key=len)
-    if all(lines.keys() <= most.keys() for lines in named):
-        figure.legend(
-            most.values(),
-            most.keys(),
-            loc="outside lower center",
-            ncols=max(1, min(len(most), int(figure.get_figwidth() / (0.6 + 0.07 * max(map(len, most)))))),
-            frameon=False,
-            fontsize=8,
-        )
-        return
-    for axes, lines in zip(panels, named, strict=True):
-        if lines:
-            axes.legend(frameon=False, fontsize=7)
+    width, height = figure.get_size_inches()
+    column = 0.6 + _LETTER_INCHES * max(map(len, named))
+    columns = max(1, min(len(named), int(width / column)))
+    rows = -(-len(named) // columns)
+    figure.set_size_inches(max(width, column), height + _MARGIN_INCHES + _LINE_INCHES * rows)
+    figure.legend(
+        named.values(), named.keys(), loc="outside lower center", ncols=columns, frameon=False, fontsize=8
+    )
 
 
 def _cut_peaks(axes: Any, lines: Mapping[str, Sequence[float]]) -> None:

@@ -1,6 +1,7 @@
 """Running a sweep: what is written, what is not made again, and what a failure leaves behind."""
 
 import csv
+import itertools
 import json
 import math
 
@@ -10,10 +11,12 @@ from PIL import Image
 
 from velatura.core.errors import ConfigError, VelaturaError, WeightsError
 from velatura.imaging import read_picture
+from velatura.imaging.samples import SAMPLES
 from velatura.jobs.stylize import stylize_pictures
-from velatura.jobs.sweep import SweepJob, load_sweep, run_sweep
+from velatura.jobs.sweep import SweepJob, load_sweep, plots, run_sweep, sheet
 from velatura.jobs.sweep import worker as workers
-from velatura.jobs.sweep.plots import plot_metrics
+from velatura.jobs.sweep.plots import plot_losses, plot_metrics
+from velatura.jobs.sweep.store import Measured, Store
 from velatura.jobs.sweep.summary import rows_of
 from velatura.ops.intervals import mean_interval
 
@@ -123,6 +126,16 @@ def test_a_changed_picture_makes_its_cells_again(sweeping, spec, tmp_path):
     assert before.isdisjoint({one.key for one in result.measured})
 
 
+def test_pairs_of_equal_files_are_made_once_and_each_is_told_of(sweeping, spec, tmp_path):
+    spec()
+    (tmp_path / "copy.png").write_bytes((tmp_path / "photo.png").read_bytes())
+    pair = "  - {content: photo.png, style: painting.png}\n"
+    result = sweeping(SPEC.replace(pair, pair + pair.replace("photo", "copy")))
+    assert result.made == 2
+    assert [row["content"] for row in cells(tmp_path / "results")] == ["photo", "copy"] * 2
+    assert result.measured[0].values == result.measured[1].values
+
+
 def test_a_failing_cell_is_recorded_and_the_rest_is_made(sweeping, monkeypatch, tmp_path):
     real = workers.stylize_pictures
 
@@ -143,6 +156,39 @@ def test_a_failing_cell_is_recorded_and_the_rest_is_made(sweeping, monkeypatch, 
     monkeypatch.setattr(workers, "stylize_pictures", real)
     again = sweeping()
     assert (again.made, again.failed) == (1, ())
+
+
+def test_a_pair_that_cannot_be_read_fails_alone(sweeping, spec, tmp_path):
+    spec()
+    (tmp_path / "cut.png").write_bytes((tmp_path / "photo.png").read_bytes()[:-40])
+    pair = "  - {content: photo.png, style: painting.png}\n"
+    result = sweeping(SPEC.replace(pair, f"{pair}  - {{content: cut.png, style: painting.png}}\n"))
+    assert [one.content for one in result.failed] == ["cut", "cut"]
+    assert set(result.files) == {"csv", "table", "sheet"}
+    drawn = read_picture(tmp_path / "results" / "sheet.png").pixels
+    # The photograph that is cut and the two results that it should have; its painting is there.
+    grey = int(((drawn * 255).round() == 225).all(dim=0).sum())
+    assert grey // (24 * 32) == 3
+
+
+def test_sources_are_drawn_no_larger_than_the_results(sweeping, tmp_path, monkeypatch):
+    drawn = {}
+    real = sheet.labelled_sheet
+
+    def keeping(cells, **options):
+        drawn.update(cells)
+        return real(cells, **options)
+
+    monkeypatch.setattr(sheet, "labelled_sheet", keeping)
+    sweeping(changes={"size": 24})
+    sizes = {column: (picture.height, picture.width) for (_, column), picture in drawn.items()}
+    # The photograph has 24 rows of 32 pixels, the painting 24 of 24.
+    assert sizes == {
+        "photograph": (18, 24),
+        "painting": (18, 18),
+        "strength = 0.5": (18, 24),
+        "strength = 2": (18, 24),
+    }
 
 
 def test_a_sweep_that_is_cancelled_goes_on(sweeping, made, tmp_path):
@@ -283,3 +329,45 @@ def test_metrics_are_drawn_with_each_pair_and_what_was_published(sweeping, tmp_p
     alone = rows_of(sweep, list(sweep.points()), [one for one in result.measured if one.content == "photo"])
     plot_metrics(sweep, alone, tmp_path / "metrics.svg")
     assert "one pair" not in (tmp_path / "metrics.svg").read_text()
+
+
+def of_formula(sweep, store):
+    """Cells of a sweep that nothing was made for, each with three losses."""
+    for number, (point, pair) in enumerate(itertools.product(sweep.points(), sweep.pairs)):
+        one = Measured(
+            key=str(number),
+            labels=point.labels,
+            content=pair.content.name,
+            style=pair.style.name,
+            seed=0,
+            values={"rmse": number},
+            steps=3,
+        )
+        store.write_losses(one.key, [{"loss": loss, "terms": {}} for loss in (3.0, 2.0, 1.0)])
+        yield one
+
+
+def test_what_is_not_drawn_of_the_losses_is_said(spec, tmp_path):
+    pair = "  - {content: photo.png, style: painting.png}\n"
+    others = "".join(f"  - {{content: old-town, style: {name}}}\n" for name in list(SAMPLES)[:8])
+    text = SPEC.replace("[0.5, 2]", "{from: 0.1, to: 10, num: 13}").replace(pair, others)
+    sweep, store = load_sweep(spec(text)), Store(tmp_path)
+    made = list(of_formula(sweep, store))
+    plot_losses(sweep, store, list(sweep.points()), made, tmp_path / "losses.svg")
+    drawn = (tmp_path / "losses.svg").read_text()
+    assert drawn.count("<!-- (the first 12 of 13 lines) -->") == 6
+    assert "<!-- the first 6 of 8 pairs -->" in drawn
+    few = [one for one in made if one.pair == made[0].pair and one.labels != made[0].labels]
+    plot_losses(sweep, store, list(sweep.points()), few, tmp_path / "losses.svg")
+    assert "the first" not in (tmp_path / "losses.svg").read_text()
+
+
+def test_lines_of_metrics_differ_where_colours_come_again(spec, tmp_path, monkeypatch):
+    text = SPEC.replace("axes:\n", "axes:\n  terms.style.weight: {from: 1, to: 100, num: 12}\n")
+    sweep = load_sweep(spec(text))
+    rows = rows_of(sweep, list(sweep.points()), list(of_formula(sweep, Store(tmp_path))))
+    drawn = []
+    monkeypatch.setattr(plots, "add_legend", lambda _, panels: drawn.extend(panels))
+    plot_metrics(sweep, rows, tmp_path / "metrics.svg")
+    lines = [bars.lines[0] for bars in drawn[0].containers]
+    assert len({(line.get_color(), line.get_linestyle()) for line in lines}) == 12

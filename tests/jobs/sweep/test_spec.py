@@ -113,6 +113,7 @@ BASE = "base: {preset: fast, size: 32}\naxes:\n  strength: [1, 2]\n"
         ("axes:\n  strength: []\n", 2, "this axis has no values, so that the grid is empty"),
         ("axes:\n  strength: {from: 1, to: 2, num: 0}\n", 2, "leaves the grid empty"),
         ("axes:\n  strength: {from: 0, to: 2, num: 3}\n", 2, "from: expected a number above 0"),
+        ("axes:\n  strength: {from: 1, to: 2, num: 100001}\n", 2, "num: expected 100000 values at most"),
         ("axes:\n  strength: 3\n", 2, "expected a list of values or from, to and num"),
         ("axes:\n  strength: {form: 1}\n", 2, "unknown field 'form'; did you mean 'from'?"),
         ("axes:\n  strength: [1, 1]\n", 2, "two values are called '1'"),

@@ -73,8 +73,10 @@ def _range(document: Document, at: At, name: str, given: Mapping[str, Any]) -> A
             raise document.error(
                 (*at, key), f"{key}: expected a number above 0 for a log range, not {value!r}"
             )
-    if not isinstance(count, int) or isinstance(count, bool) or count > _MOST_VALUES:
+    if not isinstance(count, int) or isinstance(count, bool):
         raise document.error((*at, "num"), f"num: expected how many values, such as 6, not {count!r}")
+    if count > _MOST_VALUES:
+        raise document.error((*at, "num"), f"num: expected {_MOST_VALUES} values at most, not {count}")
     if count < 1:
         raise document.error(
             (*at, "num"), f"a range of {count} values leaves the grid empty; give 1 at least"

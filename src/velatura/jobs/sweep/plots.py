@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from velatura.core.files import atomic_path
-from velatura.jobs.plot import add_legend, figure_with_panels, plot_curves
+from velatura.jobs.plot import add_legend, figure_with_panels, line_style, plot_curves
 from velatura.jobs.sweep.grid import Axis, Point, short_name
 from velatura.jobs.sweep.spec import Sweep
 from velatura.jobs.sweep.store import Measured, Store
@@ -24,6 +24,7 @@ _LETTERS = 30
 _APART = 0.08  # Between intervals of several lines at one label.
 _PUBLISHED = "tab:red"
 _MOST_PANELS, _MOST_LINES = 6, 12
+_MARKERS = "ooooooooooss"  # Other ones where colours come again.
 
 
 def plot_metrics(sweep: Sweep, rows: Sequence[Row], path: Path) -> None:
@@ -45,17 +46,18 @@ def plot_metrics(sweep: Sweep, rows: Sequence[Row], path: Path) -> None:
     lines = _lines(sweep, along, rows)
     names = list(sweep.evaluation.metrics)
     figure, panels = figure_with_panels(len(names))
-    is_line = along.numbers is not None and (sweep.combination == "crossed" or len(sweep.axes) == 1)
+    has_lines = along.numbers is not None and (sweep.combination == "crossed" or len(sweep.axes) == 1)
     for name, axes in zip(names, panels, strict=True):
         for number, (label, of_line) in enumerate(list(lines.items())[:_MOST_LINES]):
             aside = 0.0 if along.numbers is not None else _APART * (number - (len(lines) - 1) / 2)
             if len(lines) == 1:
                 _draw_pairs(axes, along, name, of_line)
-            _draw_metric(axes, along, name, label, of_line, aside, linestyle="-" if is_line else "")
+            style = line_style(number) if has_lines else {**line_style(number), "linestyle": ""}
+            _draw_metric(axes, along, name, label, of_line, aside, {"marker": _MARKERS[number], **style})
         _draw_published(axes, along, name, rows)
-        cut = f" (the first {_MOST_LINES} of {len(lines)} lines)" if len(lines) > _MOST_LINES else ""
+        cut = _cut("lines", len(lines), _MOST_LINES)
         metric = sweep.evaluation.metrics[name].metric
-        axes.set(title=f"{name}{cut}", xlabel=along.name, ylabel=_unit(metric))
+        axes.set(title=f"{name} ({cut})" if cut else name, xlabel=along.name, ylabel=_unit(metric))
         if along.numbers is not None and _spans_magnitudes(along.numbers):
             axes.set_xscale("symlog" if min(along.numbers) == 0 else "log", **_linear_below(along.numbers))
         elif along.numbers is None:
@@ -105,14 +107,20 @@ def _place(along: Axis, row: Row) -> float:
 
 
 def _draw_metric(
-    axes: Any, along: Axis, metric: str, label: str, rows: Sequence[Row], aside: float, *, linestyle: str
+    axes: Any,
+    along: Axis,
+    metric: str,
+    label: str,
+    rows: Sequence[Row],
+    aside: float,
+    style: Mapping[str, str],
 ) -> None:
     ordered = sorted(rows, key=lambda row: _place(along, row))
     means = [row.means[metric] for row in ordered]
     bars = [0.0 if math.isnan(mean.half_width) else mean.half_width for mean in means]
     places = [_place(along, row) + aside for row in ordered]
     values = [mean.value for mean in means]
-    axes.errorbar(places, values, yerr=bars, marker="o", linestyle=linestyle, capsize=3, label=label or _MEAN)
+    axes.errorbar(places, values, yerr=bars, capsize=3, label=label or _MEAN, **style)
 
 
 def _draw_pairs(axes: Any, along: Axis, metric: str, rows: Sequence[Row]) -> None:
@@ -151,7 +159,8 @@ def plot_losses(
 ) -> None:
     """A panel a pair: the loss of every step with the first seed, a line for each point.
 
-    Nothing is drawn of methods without steps.
+    Nothing is drawn of methods without steps. Where there are more pairs or lines than can be told apart,
+    the first of them are drawn, and titles say so.
 
     Args:
         sweep: What was varied.
@@ -163,27 +172,31 @@ def plot_losses(
     Raises:
         OutputError: The file cannot be written.
     """
-    curves = _curves(sweep, store, points, measured)
-    if curves:
-        plot_curves(curves, path, what="weighted loss")
+    with_steps = [one for one in measured if one.steps > 0]
+    found = {one.pair for one in with_steps}
+    pairs = [pair.name for pair in sweep.pairs if pair.name in found]
+    curves = dict(_curves(pair, store, points, with_steps) for pair in pairs[:_MOST_PANELS])
+    if any(curves.values()):
+        plot_curves(curves, path, what="weighted loss", title=_cut("pairs", len(pairs), _MOST_PANELS))
 
 
 def _curves(
-    sweep: Sweep, store: Store, points: Sequence[Point], measured: Sequence[Measured]
-) -> Mapping[str, Mapping[str, Sequence[float]]]:
-    first: dict[tuple[str, str], Measured] = {}
+    pair: str, store: Store, points: Sequence[Point], measured: Sequence[Measured]
+) -> tuple[str, Mapping[str, Sequence[float]]]:
+    """A panel's title, and its lines under their names."""
+    first: dict[str, Measured] = {}
     for one in measured:
-        first.setdefault((one.pair, _label(one.labels)), one)
-    curves: dict[str, dict[str, Sequence[float]]] = {}
-    for pair in sweep.pairs[:_MOST_PANELS]:
-        for point in points:
-            found = first.get((pair.name, _label(point.labels)))
-            if found is None or len(curves.get(pair.name, ())) >= _MOST_LINES:
-                continue
-            losses = store.losses(found.key).get("loss", [])
-            if losses:
-                curves.setdefault(pair.name, {})[_label(point.labels)] = losses
-    return curves
+        if one.pair == pair:
+            first.setdefault(_label(one.labels), one)
+    labels = [label for point in points if (label := _label(point.labels)) in first]
+    cut = _cut("lines", len(labels), _MOST_LINES)
+    losses = ((label, store.losses(first[label].key).get("loss")) for label in labels[:_MOST_LINES])
+    return f"{pair}\n({cut})" if cut else pair, {label: values for label, values in losses if values}
+
+
+def _cut(what: str, count: int, most: int) -> str:
+    """``the first 12 of 20 lines``; empty where all are drawn."""
+    return f"the first {most} of {count} {what}" if count > most else ""
 
 
 def _label(labels: Mapping[str, str]) -> str:

@@ -170,8 +170,7 @@ class Sweeper:
             for cell, measured in self._make(missing, total=len(cells)):
                 results[cell.key] = measured
         self.interrupted = self.interrupted or len(results) < len({cell.key for cell in cells})
-        # Labels may have been changed since: those of now count.
-        return [replace(results[cell.key], labels=cell.point.labels) for cell in cells if cell.key in results]
+        return [_named(results[cell.key], cell) for cell in cells if cell.key in results]
 
     def write_outputs(
         self, sweep: Sweep, points: Sequence[Point], measured: Sequence[Measured]
@@ -233,6 +232,17 @@ class Sweeper:
         )
         self.store.write(measured)
         return measured
+
+
+def _named(measured: Measured, cell: Cell) -> Measured:
+    """What a cell came to, under its names of now: they are no part of the key, and equal files share one."""
+    return replace(
+        measured,
+        labels=cell.point.labels,
+        content=cell.pair.content.name,
+        style=cell.pair.style.name,
+        seed=cell.seed,
+    )
 
 
 def check_judges(how: Evaluation) -> None:

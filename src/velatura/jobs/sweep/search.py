@@ -7,7 +7,6 @@ finished, and goes on.
 
 from __future__ import annotations
 
-import itertools
 import math
 import statistics
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ from annotated_types import Ge
 from velatura.core.config import Setting
 from velatura.core.errors import ConfigError, unknown_name
 from velatura.core.progress import never
+from velatura.jobs.processes import usual_processes
 from velatura.jobs.sweep.grid import Axis, Point, short
 from velatura.jobs.sweep.run import OnCell, Sweeper, SweepJob, SweepProgress, SweepResult, check_count
 from velatura.jobs.sweep.spec import Sweep
@@ -40,7 +40,7 @@ class SearchJob:
     """A sweep whose axes are searched."""
 
     job: Annotated[SweepJob, Setting("The sweep, its folder, its processes")]
-    trials: Annotated[int, Ge(1), Setting("Points to try")]
+    trials: Annotated[int, Setting("Points to try, 1 at least")]
     objective: Annotated[str, Setting("Metric of the sweep that is to be best on average")]
     seed: Annotated[int, Ge(0), Setting("Seed of the search")] = 0
 
@@ -61,7 +61,8 @@ def run_search(
         cancelled: Asked several times a second, and before every step.
 
     Raises:
-        ConfigError: No such metric, axes that are paired, Optuna is not installed, or as for a sweep.
+        ConfigError: No such metric, no point to try, axes that are paired, Optuna is not installed, or as
+            for a sweep.
         WeightsError: As for a sweep.
         OutputError: As for a sweep.
     """
@@ -69,28 +70,28 @@ def run_search(
     metric = _objective(sweep, search.objective)
     _check(search)
     study = _study(search)
-    sweeper = Sweeper(
-        search.job,
-        objective=search.objective,
-        on_cell=_counting(search, on_cell),
-        cancelled=cancelled,
-    )
+    reports = _Reports(search, on_cell)
+    sweeper = Sweeper(search.job, objective=search.objective, on_cell=reports, cancelled=cancelled)
     tried: list[tuple[Point, float]] = []
+    asked: list[Point] = []
     measured: list[Measured] = []
     while len(tried) < search.trials and not cancelled():
         trials = [study.ask() for _ in range(_AT_A_TIME)]
         points = [_suggested(sweep.axes, trial) for trial in trials]
         # The last ones may be more than were asked for: the sampler is told of the same number all the same.
         wanted = points[: search.trials - len(tried)]
-        cells = sweeper.measure(_distinct(wanted))
+        asked += wanted
+        distinct = _distinct(wanted)
+        reports.begin(before=len(tried), wanted=len(wanted), distinct=len(distinct))
+        cells = sweeper.measure(distinct)
         measured += cells
         if sweeper.interrupted:
             break
         for trial, point in zip(trials, wanted, strict=False):
-            value = _value(metric, search.objective, cells, point)
-            tried.append((point, value))
-            _tell(study, trial, value)
-    return _result(search, sweeper, metric, tried, measured)
+            mean = _mean(search.objective, cells, point)
+            tried.append((point, mean))
+            _tell(study, trial, _turned(metric, mean))
+    return _result(search, sweeper, metric, tried, asked, measured)
 
 
 def _objective(sweep: Sweep, name: str) -> Metric:
@@ -101,6 +102,10 @@ def _objective(sweep: Sweep, name: str) -> Metric:
 
 def _check(search: SearchJob) -> None:
     sweep = search.job.sweep
+    if search.trials < 1:
+        raise ConfigError(
+            f"a search tries 1 point at least, not {search.trials}; give --search a larger number"
+        )
     if find_spec("optuna") is None:
         raise ConfigError("a search needs optuna: pip install 'velatura[train]'")
     if sweep.combination == "paired":
@@ -115,7 +120,6 @@ def _study(search: SearchJob) -> Any:
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = optuna.samplers.TPESampler(seed=search.seed, n_startup_trials=2 * _AT_A_TIME)
-    # What is told is turned so that less is better, whatever the metric.
     return optuna.create_study(sampler=sampler, direction="minimize")
 
 
@@ -146,10 +150,14 @@ def _distinct(points: Sequence[Point]) -> list[Point]:
     return list({tuple(point.labels.values()): point for point in points}.values())
 
 
-def _value(metric: Metric, name: str, cells: Sequence[Measured], point: Point) -> float:
-    """What a search makes small: the mean over the point's cells, turned; NaN if one of them has none."""
+def _mean(name: str, cells: Sequence[Measured], point: Point) -> float:
+    """The mean of a metric over the point's cells; NaN if one of them has none."""
     values = [cell.values.get(name, math.nan) for cell in cells if cell.labels == point.labels]
-    mean = statistics.fmean(values) if values else math.nan
+    return statistics.fmean(values) if values else math.nan
+
+
+def _turned(metric: Metric, mean: float) -> float:
+    """What a search makes small: less is better, whatever the metric."""
     return {"lower": mean, "higher": -mean, "one": abs(mean - 1)}[metric.direction]
 
 
@@ -162,22 +170,39 @@ def _tell(study: Any, trial: Any, value: float) -> None:
         study.tell(trial, state=TrialState.FAIL)
 
 
-def _counting(search: SearchJob, on_cell: OnCell) -> OnCell:
-    """Reports of a few points at a time as reports of the whole search."""
-    total = search.trials * len(search.job.sweep.pairs) * len(search.job.sweep.seeds)
-    made = itertools.count(1)
-    failed = 0
-    spent = 0.0
+class _Reports:
+    """Reports of a few points at a time as reports of the whole search.
 
-    def report(progress: SweepProgress) -> None:
-        nonlocal failed, spent
-        number = next(made)
-        failed += progress.error is not None
-        spent += progress.seconds if math.isfinite(progress.seconds) else 0
-        left = spent / number * (total - number) / (search.job.jobs or 1)
-        on_cell(replace(progress, done=number, total=total, failed=failed, seconds_left=left))
+    Args:
+        search: The search.
+        on_cell: Told of every cell, and of how far the search is.
+    """
 
-    return report
+    def __init__(self, search: SearchJob, on_cell: OnCell) -> None:
+        self._on_cell, self._trials = on_cell, search.trials
+        self._jobs = search.job.jobs or usual_processes()
+        self._before = self._wanted = self._distinct = 0
+        self._made, self._failed, self._spent = 0, 0, 0.0
+
+    def begin(self, *, before: int, wanted: int, distinct: int) -> None:
+        """Says which points the next reports are of.
+
+        Args:
+            before: Points that were tried before.
+            wanted: Points at hand.
+            distinct: How many of them are made, as each is made once.
+        """
+        self._before, self._wanted, self._distinct = before, wanted, distinct
+
+    def __call__(self, progress: SweepProgress) -> None:
+        self._made += 1
+        self._failed += progress.error is not None
+        self._spent += progress.seconds if math.isfinite(progress.seconds) else 0
+        of_a_point = progress.total / self._distinct
+        points = self._before + self._wanted * progress.done / progress.total
+        done, total = round(points * of_a_point), round(self._trials * of_a_point)
+        left = self._spent / self._made * (total - done) / self._jobs
+        self._on_cell(replace(progress, done=done, total=total, failed=self._failed, seconds_left=left))
 
 
 def _result(
@@ -185,12 +210,15 @@ def _result(
     sweeper: Sweeper,
     metric: Metric,
     tried: Sequence[tuple[Point, float]],
+    asked: Sequence[Point],
     measured: Sequence[Measured],
 ) -> SweepResult:
-    best_first = sorted(tried, key=lambda one: (math.isnan(one[1]), one[1]))
+    best_first = sorted(tried, key=lambda one: (math.isnan(one[1]), _turned(metric, one[1])))
     ranked = [point for point, _ in best_first]
-    points = _distinct(ranked + [_bare(one) for one in measured])
-    cells = list({(one.key, tuple(one.labels.values())): one for one in measured}.values())
+    found = [one.labels for one in measured]
+    # Of a point where the search was interrupted there may be cells and no value.
+    points = [point for point in _distinct([*ranked, *asked]) if point.labels in found]
+    cells = list({(one.key, one.pair, tuple(one.labels.values())): one for one in measured}.values())
     # Notes of the table say what was searched; the order of its rows says what was best.
     note = (
         f"A search of {len(tried)} points for the best {search.objective} ({metric.direction}), best first."
@@ -200,7 +228,7 @@ def _result(
     sweep = replace(sweep, axes=axes, combination="paired")
     files, notes = sweeper.write_outputs(sweep, points, cells)
     path = sweeper.store.folder / SEARCH_FILE
-    write_json(path, [{"value": value, "settings": dict(point.settings)} for point, value in best_first])
+    write_json(path, [{"value": mean, "settings": dict(point.settings)} for point, mean in best_first])
     return SweepResult(
         measured=tuple(cells),
         made=sweeper.made,
@@ -208,10 +236,6 @@ def _result(
         files={"search": path, **files},
         notes=notes,
     )
-
-
-def _bare(measured: Measured) -> Point:
-    return Point(labels=measured.labels, settings={}, indices=tuple(-1 for _ in measured.labels))
 
 
 def _searched(axis: Axis, points: Sequence[Point]) -> Axis:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from velatura.core.errors import ImageError
 from velatura.imaging import Picture, read_picture
 from velatura.imaging.sheet import labelled_sheet
 from velatura.jobs.sweep.grid import Point, short_name
@@ -28,7 +30,8 @@ def contact_sheet(
 ) -> tuple[Picture, str]:
     """The pictures of the first seed: the last axis to the right, pairs and the other axes downwards.
 
-    Photograph and painting stand first; under each picture stands its first metric.
+    Photograph and painting stand first, no larger than the largest result, but for one that cannot be
+    read; under each picture stands its first metric.
 
     Args:
         sweep: What was varied.
@@ -49,12 +52,12 @@ def contact_sheet(
     rows = list(pair_of)
     shown_rows, shown_columns = rows[:_MOST_ROWS], columns[:_MOST_COLUMNS]
     shown = {at: one for at, one in first.items() if at[0] in shown_rows and at[1] in shown_columns}
-    pictures = {at: _small(store.picture(one.key)) for at, one in shown.items()}
-    small = {pair: tuple(map(_small, files)) for pair, files in sources.items()}
+    pictures = {at: _within(store.picture(one.key), _EDGE, _EDGE) for at, one in shown.items()}
+    height = max((picture.height for picture in pictures.values()), default=_EDGE)
+    width = max((picture.width for picture in pictures.values()), default=_EDGE)
+    small = {pair: _readable(sources[pair], height, width) for pair in {pair_of[row] for row in shown_rows}}
     for row in shown_rows:
-        pictures |= {
-            (row, name): picture for name, picture in zip(_SOURCES, small[pair_of[row]], strict=True)
-        }
+        pictures |= {(row, name): picture for name, picture in small[pair_of[row]].items()}
     sheet = labelled_sheet(
         pictures,
         rows=shown_rows,
@@ -83,10 +86,21 @@ def _named(axis: str, label: str) -> str:
     return f"{short_name(axis)} = {label}"
 
 
-def _small(path: Path) -> Picture:
+def _readable(files: tuple[Path, Path], height: int, width: int) -> dict[str, Picture]:
+    """Photograph and painting under their names, without one that cannot be read."""
+    found = {}
+    for name, file in zip(_SOURCES, files, strict=True):
+        with contextlib.suppress(ImageError):
+            found[name] = _within(file, height, width)
+    return found
+
+
+def _within(path: Path, height: int, width: int) -> Picture:
+    """A picture, made smaller where it is higher or wider than that."""
     picture = read_picture(path)
-    if max(picture.height, picture.width) <= _EDGE:
+    factor = min(height / picture.height, width / picture.width)
+    if factor >= 1:
         return picture
-    return Picture(
-        pixels=resize(picture.pixels[None], fit(picture.height, picture.width, _EDGE))[0].clamp(0, 1)
-    )
+    long_edge = max(1, round(factor * max(picture.height, picture.width)))
+    size = fit(picture.height, picture.width, long_edge)
+    return Picture(pixels=resize(picture.pixels[None], size)[0].clamp(0, 1))
