@@ -167,6 +167,6 @@ def test_says_how_many_canvases_it_remembers(name, steps):
     for _ in range(steps):
         optimizer.step(_closure(canvas))
     held = sum(value.numel() for value in optimizer.state().values() if value.numel() >= canvas.numel())
-    assert held / canvas.numel() <= settings.remembered(steps)
+    assert held / canvas.numel() <= settings.remembered(steps, 12 * 10)
     if steps < 20:
-        assert held / canvas.numel() == settings.remembered(steps)
+        assert held / canvas.numel() == settings.remembered(steps, 12 * 10)

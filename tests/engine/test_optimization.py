@@ -324,3 +324,9 @@ def test_a_loss_that_compares_a_batch_is_refused_by_name(small):
     terms = small.TERMS | {"variety": Term(loss=Diversity(), of="nothing", layers={"image": 1.0})}
     with pytest.raises(ConfigError, match=r"'variety' at layer 'image': loss 'diversity' .* needs 2 or more"):
         small.paint(small.stylizer(terms=terms))
+
+
+def test_lbfgs_learns_nothing_from_statistics_of_the_step_before(small):
+    assert small.stylizer("adam", tile=96, tile_statistics="last-step")
+    with pytest.raises(ConfigError, match="learns a curvature that is not there; choose exact"):
+        small.stylizer("lbfgs", tile=96, tile_statistics="last-step")

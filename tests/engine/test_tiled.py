@@ -296,16 +296,19 @@ def test_a_run_in_tiles_is_the_run_of_the_whole(small, optimizer):
     )
 
 
-@pytest.mark.parametrize("statistics", ["exact", "last-step"])
+@pytest.mark.parametrize(("optimizer", "statistics"), [("lbfgs", "exact"), ("adam", "last-step")])
 @pytest.mark.parametrize("steps", [2, 3, 5])
-def test_a_run_in_tiles_resumes_to_the_same_pixels(small, tmp_path, steps, statistics, cancelled_after):
+def test_a_run_in_tiles_resumes_to_the_same_pixels(
+    small, tmp_path, steps, optimizer, statistics, cancelled_after
+):
     path = tmp_path / "run.safetensors"
-    settings = {"tile": 16, "tile_statistics": statistics}
-    whole = small.paint(small.stylizer("lbfgs", **settings))
-    small.paint(
-        small.stylizer("lbfgs", **settings), checkpoints=Checkpoints(save_to=path), **cancelled_after(steps)
-    )
-    resumed = small.paint(small.stylizer("lbfgs", **settings), checkpoints=Checkpoints(resume_from=path))
+
+    def stylizer():
+        return small.stylizer(optimizer, tile=16, tile_statistics=statistics)
+
+    whole = small.paint(stylizer())
+    small.paint(stylizer(), checkpoints=Checkpoints(save_to=path), **cancelled_after(steps))
+    resumed = small.paint(stylizer(), checkpoints=Checkpoints(resume_from=path))
     assert_close(resumed.pixels, whole.pixels, rtol=0, atol=0)
     assert resumed.history == whole.history
 

@@ -18,6 +18,7 @@ from velatura.engine.pyramid import Pyramid
 from velatura.engine.tiled import TileStatistics
 from velatura.initializations import Initialization, initializations
 from velatura.optimizers import ImageOptimizer, optimizers
+from velatura.optimizers.lbfgs import LBFGS
 
 __all__ = ["FineStyle", "Optimization"]
 
@@ -74,7 +75,7 @@ class Optimization:
         TileStatistics,
         Setting(
             "Statistics that each tile is compared by: exact takes two passes over the picture; last-step "
-            "one, against those of the step before"
+            "one, against those of the step before, and is no loss that L-BFGS could learn"
         ),
         Idle("tile", (None,)),
     ] = "exact"
@@ -83,6 +84,11 @@ class Optimization:
         if self.style_size is not None and self.style_scale != 1:
             raise ConfigError(
                 "style_size and style_scale both say how large the painting is looked at; leave one out"
+            )
+        if self.tile_statistics == "last-step" and isinstance(self.optimizer, LBFGS):
+            raise ConfigError(
+                "tile_statistics 'last-step' gives slopes of a loss that changes with each step, from which "
+                "L-BFGS learns a curvature that is not there; choose exact, or the optimiser adam"
             )
         for name, term in self.terms.items():
             if term.of == "transfer":

@@ -14,6 +14,7 @@ from velatura.imaging import read_picture
 from velatura.imaging.samples import SAMPLES
 from velatura.jobs.stylize import stylize_pictures
 from velatura.jobs.sweep import SweepJob, load_sweep, plots, run_sweep, sheet
+from velatura.jobs.sweep import cells as planning
 from velatura.jobs.sweep import worker as workers
 from velatura.jobs.sweep.plots import plot_losses, plot_metrics
 from velatura.jobs.sweep.store import Measured, Store
@@ -219,6 +220,16 @@ def test_a_folder_of_something_else_is_refused(sweeping, tmp_path):
     (tmp_path / "results" / "sweep.json").write_text("{}")
     with pytest.raises(ConfigError, match="is no sweep's"):
         sweeping()
+
+
+def test_what_points_share_is_found_once(spec, tmp_path, monkeypatch):
+    asked = []
+    for name in ("version", "_long_edge", "_reference_file"):
+        real = getattr(planning, name)
+        monkeypatch.setattr(planning, name, lambda *of, name=name, real=real: asked.append(name) or real(*of))
+    sweep = load_sweep(spec(SPEC.replace("[0.5, 2]", "{from: 0.1, to: 10, num: 20}")))
+    assert len({cell.key for cell in planning.Planner(sweep, tmp_path).cells(sweep.points())}) == 20
+    assert sorted(asked) == ["_long_edge", "_reference_file", "version"]
 
 
 def test_very_many_cells_have_to_be_meant(spec, tmp_path, made):

@@ -75,6 +75,11 @@ class Planner:
         self.sweep, self.folder = sweep, folder
         self._judged_by = _judging(sweep.evaluation)
         self._hash_of = cache(sha256_file)
+        # What does not change from point to point is found once: there may be very many of them.
+        self._file = cache(self._source_file)
+        self._reference_of = cache(self._reference)
+        self._sample_size = min(max(_long_edge(sweep), _SAMPLE_SIZES[0]), _SAMPLE_SIZES[1])
+        self._versions = {"velatura": __version__, "torch": version("torch")}
 
     def cells(self, points: Iterable[Point]) -> Iterator[Cell]:
         """The cells of some points: with every pair and, where something is drawn, every seed.
@@ -99,14 +104,14 @@ class Planner:
 
     def _cell(self, point: Point, pair: Pair, how: Stylization, network: Mapping[str, Any]) -> Cell:
         content, style = (self._file(source) for source in (pair.content, pair.style))
-        reference = _reference_file(self.sweep, pair)
+        reference, compared_with = self._reference_of(pair)
         depends_on = {
             "stylization": {name: value for name, value in to_mapping(how).items() if name not in _FREE},
             "network": network,
             "pictures": [self._hash_of(content), self._hash_of(style)],
             "judging": self._judged_by,
-            "reference": self._reference(reference),
-            "versions": {"velatura": __version__, "torch": version("torch")},
+            "reference": compared_with,
+            "versions": self._versions,
         }
         text = json.dumps(depends_on, sort_keys=True)
         return Cell(
@@ -124,20 +129,21 @@ class Planner:
         """Photograph and painting of each pair, by its name."""
         return {pair.name: (self._file(pair.content), self._file(pair.style)) for pair in self.sweep.pairs}
 
-    def _reference(self, file: Path | None) -> Any:
+    def _reference(self, pair: Pair) -> tuple[Path | None, Any]:
+        """The file that a pair is compared with, if there is one, and what names it or how it is made."""
+        file = _reference_file(self.sweep, pair)
         if file is not None:
-            return self._hash_of(file)
+            return file, self._hash_of(file)
         how = None if self.sweep.reference is None else self.sweep.reference.how
-        return None if how is None else {"stylization": to_mapping(how), "network": _networks(how)}
+        return None, None if how is None else {"stylization": to_mapping(how), "network": _networks(how)}
 
-    def _file(self, source: Source) -> Path:
+    def _source_file(self, source: Source) -> Path:
         """The picture's file; a sample is drawn into one."""
         if source.path is not None:
             return source.path
-        size = min(max(_long_edge(self.sweep), _SAMPLE_SIZES[0]), _SAMPLE_SIZES[1])
-        path = self.folder / "pictures" / f"{source.name}-{size}.png"
+        path = self.folder / "pictures" / f"{source.name}-{self._sample_size}.png"
         if not path.exists():
-            write_picture(draw_sample(source.name, size=size), path)
+            write_picture(draw_sample(source.name, size=self._sample_size), path)
         return path
 
 
