@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # One torch thread a worker: tests run side by side.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
-.PHONY: demo test check whole setup lint types contract format examples bench clean
+.PHONY: demo test check whole setup lint types contract format examples docs bench clean
 
 demo: $(VENV)/.ready
 	$(BIN)/velatura samples demo --overwrite
@@ -50,6 +50,10 @@ format: $(VENV)/.ready
 # The notebooks, with their pictures, from their sources.
 examples: $(VENV)/.ready
 	$(BIN)/python examples/build.py
+
+# The pictures of the pages on controls: about an hour.
+docs: $(VENV)/.ready
+	$(BIN)/python docs/controls/draw.py
 
 bench: $(VENV)/.ready
 	$(BIN)/velatura bench

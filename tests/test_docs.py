@@ -28,6 +28,7 @@ PAGES = [
     "README.md",
     "CONTRIBUTING.md",
     "docs/reconstructions.md",
+    "docs/print-size.md",
     "docs/controls/color.md",
     "docs/controls/regions.md",
     "docs/controls/several-styles.md",
