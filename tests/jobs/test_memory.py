@@ -1,9 +1,12 @@
 """What is said of memory before the start, and the tile that is chosen by it."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from velatura.core.errors import ConfigError
+from velatura.engine.parts import Sight
 from velatura.imaging import Picture
 from velatura.jobs import memory
 from velatura.jobs.stylize import stylization, stylize_pictures
@@ -72,3 +75,9 @@ def test_what_fits_in_no_tile_is_refused(monkeypatch):
     monkeypatch.setattr(memory, "free_memory", lambda _: 2**20)
     with pytest.raises(ConfigError, match=r"480x224 pixels take .* even in the smallest tiles"):
         _run([])
+
+
+@pytest.mark.parametrize(("tile", "said"), [(176, " (99 % of them margins, which takes time)"), (400, "")])
+def test_tiles_that_are_mostly_margin_are_told_of(tile, said):
+    needs = Sight(grid=16, before=70, after=70, smallest=16)
+    assert memory._of_margins(SimpleNamespace(objective=SimpleNamespace(needs=needs)), tile) == said

@@ -16,6 +16,8 @@ __all__ = ["foretell_memory"]
 
 _SHARE = 0.8
 """Of the memory that is free: what is foretold is right to a quarter, and others want some too."""
+_LEAST_OWN = 0.25
+"""Part of a tile that is its own: with less, most of the time goes into what other tiles compute too."""
 _SAID_ABOVE = 2**18
 """Pixels of a result that is worth the half second: below, the libraries take more than the picture."""
 
@@ -65,7 +67,7 @@ def foretell_memory(
         )
         stylizer.objective.edge = tile
     predicted = footprint.peak(run, tile=None if tile is None else tile**2)
-    in_tiles = "" if tile is None else f", in tiles of {tile} pixels"
+    in_tiles = "" if tile is None else f", in tiles of {tile} pixels{_of_margins(stylizer, tile)}"
     on_progress(
         Progress(
             step=0,
@@ -77,6 +79,12 @@ def foretell_memory(
     )
     foretold = {"predicted_mib": round(predicted / 2**20), "free_mib": round(free / 2**20), "tile": tile}
     return {"memory": foretold}
+
+
+def _of_margins(stylizer: OptimizationStylizer, tile: int) -> str:
+    """A word on tiles that are mostly margin; nothing of others."""
+    own = (stylizer.objective.needs.inner(tile) / tile) ** 2
+    return f" ({100 * (1 - own):.0f} % of them margins, which takes time)" if own < _LEAST_OWN else ""
 
 
 def run_of(
