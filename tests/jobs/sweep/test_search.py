@@ -183,3 +183,10 @@ def test_a_search_without_optuna_says_what_to_install(spec, tmp_path, monkeypatc
     job = SweepJob(sweep=load_sweep(spec(RANGE)), folder=str(tmp_path / "found"))
     with pytest.raises(ConfigError, match=r"a search needs optuna: pip install 'velatura\[train\]'"):
         run_search(SearchJob(job=job, trials=2, objective="rmse"))
+
+
+def test_a_search_that_is_cancelled_between_two_lots_is_interrupted_too(searching):
+    reports = []
+    result = searching(trials=8, on_cell=reports.append, cancelled=lambda: len(reports) == 4)
+    assert len(reports) == 4
+    assert result.interrupted

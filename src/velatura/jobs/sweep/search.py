@@ -91,6 +91,8 @@ def run_search(
             mean = _mean(search.objective, cells, point)
             tried.append((point, mean))
             _tell(study, trial, _turned(metric, mean))
+    # It may have been cancelled between two lots of points, where no cell was in work.
+    sweeper.interrupted = len(tried) < search.trials
     return _result(search, sweeper, metric, tried, asked, measured)
 
 
