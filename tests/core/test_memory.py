@@ -103,6 +103,40 @@ print((kept - pages()) * os.sysconf("SC_PAGE_SIZE") // 2**20)
     assert int(given.stdout) > 40
 
 
+@pytest.mark.skipif(not GLIBC, reason="needs glibc")
+@pytest.mark.parametrize("is_mapped", [False, True])
+def test_large_blocks_are_given_back_at_once_where_that_was_asked_for(is_mapped):
+    program = f"""
+import contextlib, os
+from velatura.core import memory
+
+def pages():
+    return int(open("/proc/self/statm").read().split()[1])
+
+assert memory.keep_freed_memory()
+with memory.map_large_blocks() if {is_mapped} else contextlib.nullcontext():
+    before, held = pages(), bytearray(b"x") * 2**26
+    above = bytearray(2**10)
+    del held
+    print((pages() - before) * os.sysconf("SC_PAGE_SIZE") // 2**20)
+# Kept again: there is no way to ask.
+held = bytearray(b"x") * 2**26
+del held
+print((pages() - before) * os.sysconf("SC_PAGE_SIZE") // 2**20)
+"""
+    told = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    within, after = map(int, told.stdout.split())
+    assert (within < 8) == is_mapped
+    assert after > 60
+
+
+def test_nothing_is_mapped_by_a_program_that_keeps_nothing(monkeypatch):
+    monkeypatch.setattr(memory, "_KEEPS", [])
+    monkeypatch.setattr(memory.ctypes, "CDLL", None)
+    with memory.map_large_blocks():
+        pass
+
+
 def test_garbage_is_looked_for_again_after_imports():
     assert gc.isenabled()
     with memory.importing():

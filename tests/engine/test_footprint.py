@@ -10,15 +10,8 @@ from hypothesis import strategies as st
 from velatura.core.errors import ConfigError
 from velatura.engine import footprint as footprint_module
 from velatura.engine.allocations import Allocations
-from velatura.engine.footprint import (
-    CANVAS_BYTES,
-    Footprint,
-    Growth,
-    Run,
-    Spread,
-    choose_tile,
-    measure_footprint,
-)
+from velatura.engine.descent import CANVAS_BYTES, LARGE_CANVAS
+from velatura.engine.footprint import Footprint, Growth, Run, Spread, choose_tile, measure_footprint
 from velatura.engine.pyramid import Pyramid, Scale
 from velatura.optimizers.adam import Adam
 from velatura.optimizers.lbfgs import LBFGS
@@ -184,3 +177,13 @@ def test_measuring_leaves_the_run_as_it_is(small):
 
 def test_a_canvas_takes_three_floats_a_pixel():
     assert torch.zeros(1, 3, 5, 7).numel() * 4 == CANVAS_BYTES * 5 * 7
+
+
+def test_canvases_with_pages_of_their_own_leave_no_gaps():
+    loose = Spread(canvas=1.5)
+    pixels = LARGE_CANVAS // CANVAS_BYTES
+    below, above = (
+        footprint(spread=loose).peak(run(size)) / footprint().peak(run(size))
+        for size in (pixels - 1, pixels + 1)
+    )
+    assert above < below

@@ -1,5 +1,6 @@
 """A whole stylization: reproducible, observable, and interrupted at any moment."""
 
+import contextlib
 import itertools
 import json
 import math
@@ -11,6 +12,7 @@ from torch.testing import assert_close
 
 from velatura.backbones import BackboneConfig, build_backbone
 from velatura.core.errors import ConfigError
+from velatura.engine import optimization
 from velatura.engine.descent import Iterates
 from velatura.engine.objective import Objective, Term
 from velatura.engine.pyramid import Pyramid
@@ -330,3 +332,20 @@ def test_lbfgs_learns_nothing_from_statistics_of_the_step_before(small):
     assert small.stylizer("adam", tile=96, tile_statistics="last-step")
     with pytest.raises(ConfigError, match="learns a curvature that is not there; choose exact"):
         small.stylizer("lbfgs", tile=96, tile_statistics="last-step")
+
+
+@pytest.mark.parametrize("tile", [None, 24])
+def test_canvases_have_pages_of_their_own_once_they_are_large_and_in_tiles(small, monkeypatch, tile):
+    placed = []
+
+    @contextlib.contextmanager
+    def recorded():
+        placed.append(None)
+        yield
+
+    monkeypatch.setattr(optimization, "map_large_blocks", recorded)
+    # Those of the first scale are smaller.
+    monkeypatch.setattr(optimization, "LARGE_CANVAS", 12 * 24 * 32)
+    small.paint(small.stylizer(tile=tile))
+    # The climb and the steps there.
+    assert len(placed) == (0 if tile is None else 1 + 4)

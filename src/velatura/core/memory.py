@@ -15,13 +15,21 @@ __all__ = [
     "give_back_freed_memory",
     "importing",
     "keep_freed_memory",
+    "map_large_blocks",
     "peak_memory",
     "resident_memory",
 ]
 
 _M_TRIM_THRESHOLD = -1
+_M_MMAP_THRESHOLD = -3
 _M_MMAP_MAX = -4
 _MOST = 2**31 - 1
+_MAPPINGS = 2**16
+_LARGE_BLOCK = 2**25
+"""Bytes of the smallest block that is had apart; glibc allows no larger threshold."""
+
+_KEEPS: list[bool] = []
+"""Whether freed memory is kept, by the last call that asked for it."""
 
 _UNKNOWN = 4 * 2**30
 _MEMORY = Path("/proc/meminfo")
@@ -47,7 +55,27 @@ def keep_freed_memory() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):
         return False
-    return bool(mallopt(_M_MMAP_MAX, 0)) and bool(mallopt(_M_TRIM_THRESHOLD, _MOST))
+    _KEEPS.append(bool(mallopt(_M_MMAP_MAX, 0)) and bool(mallopt(_M_TRIM_THRESHOLD, _MOST)))
+    return _KEEPS[-1]
+
+
+@contextlib.contextmanager
+def map_large_blocks() -> Iterator[None]:
+    """Within it, glibc takes large blocks from the system and gives them back, if it was told to keep all.
+
+    What is freed and kept has gaps that fit nothing when blocks of many sizes come and go; blocks that have
+    pages of their own leave none. Blocks are large from 32 MiB on. It takes time: the system clears each page.
+    """
+    if not any(_KEEPS[-1:]):
+        yield
+        return
+    mallopt = ctypes.CDLL(None).mallopt
+    mallopt(_M_MMAP_THRESHOLD, _LARGE_BLOCK)
+    mallopt(_M_MMAP_MAX, _MAPPINGS)
+    try:
+        yield
+    finally:
+        mallopt(_M_MMAP_MAX, 0)
 
 
 def give_back_freed_memory() -> bool:

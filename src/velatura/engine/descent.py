@@ -18,7 +18,12 @@ from velatura.engine.precision import Precision
 from velatura.ops.distance import in_memory_order
 from velatura.optimizers import ImageOptimizer
 
-__all__ = ["Descent", "Iterates"]
+__all__ = ["CANVAS_BYTES", "LARGE_CANVAS", "Descent", "Iterates"]
+
+CANVAS_BYTES = 12
+"""Of a pixel of a canvas: three numbers of float32."""
+LARGE_CANVAS = 2**28
+"""Bytes from which on canvases have pages of their own in tiles: 22 megapixels."""
 
 _MOST_ROLLBACKS = 8
 # Times the range of the start, or of pixels. L-BFGS with too long a step goes out to 1e10 and further while

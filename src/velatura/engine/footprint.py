@@ -20,24 +20,13 @@ from velatura.backbones.convolution import Convolution
 from velatura.core.errors import ConfigError
 from velatura.core.memory import available_memory, resident_memory
 from velatura.engine.allocations import Allocations
+from velatura.engine.descent import CANVAS_BYTES, LARGE_CANVAS
 from velatura.engine.optimization import OptimizationStylizer
 from velatura.engine.pyramid import Scale
 from velatura.ops.threads import computing_threads
 from velatura.ops.winograd import winograd_pays
 
-__all__ = [
-    "CANVAS_BYTES",
-    "Footprint",
-    "Growth",
-    "Run",
-    "Spread",
-    "choose_tile",
-    "free_memory",
-    "measure_footprint",
-]
-
-CANVAS_BYTES = 12
-"""Of a pixel of a canvas: three numbers of float32."""
+__all__ = ["Footprint", "Growth", "Run", "Spread", "choose_tile", "free_memory", "measure_footprint"]
 
 _EDGES = (192, 384)
 """Of the pictures that are measured: below, what convolutions work on weighs more than it does above."""
@@ -178,7 +167,9 @@ class Footprint:
         return round(self.base + self.prepared + most)
 
     def _canvas(self, pixels: float) -> float:
-        return CANVAS_BYTES * self.spread.canvas * pixels
+        held = CANVAS_BYTES * pixels
+        # In tiles, as pictures of that size are, they have pages of their own from there on.
+        return held if held >= LARGE_CANVAS else held * self.spread.canvas
 
     def _held(self, pixels: int, steps: int) -> float:
         """From step to step, without which no tile helps: canvases, the optimiser's memory, targets."""

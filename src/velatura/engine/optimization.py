@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -12,11 +14,11 @@ from torch import Tensor
 
 from velatura.backbones import Backbone
 from velatura.core.errors import ConfigError
-from velatura.core.memory import give_back_freed_memory
+from velatura.core.memory import give_back_freed_memory, map_large_blocks
 from velatura.core.progress import OnProgress, Progress, never, silent
 from velatura.core.rng import generator
 from velatura.engine.checkpoint import Checkpoints, read_checkpoint, write_checkpoint
-from velatura.engine.descent import Descent
+from velatura.engine.descent import CANVAS_BYTES, LARGE_CANVAS, Descent
 from velatura.engine.detail import detail_of, limited_detail
 from velatura.engine.method import Optimization
 from velatura.engine.objective import Term, Terms
@@ -250,14 +252,19 @@ class _Run:
         }
         self.saved_at = time.monotonic()
         path = checkpoints.resume_from
-        self.descent = self._begun() if path is None else self._resumed(path)
+        resumed = None if path is None else self._read(path)
+        with self._placed():
+            self.descent = self._begun() if resumed is None else self._resumed(resumed)
 
     def finish(self, on_progress: OnProgress, cancelled: Callable[[], bool]) -> Outcome:
         while not self._is_done() and not cancelled():
             if self._scale_is_done():
-                self._climb()
+                self.scale, self.step = self.scale + 1, 0
+                with self._placed():
+                    self._climb()
             else:
-                self._advance(on_progress)
+                with self._placed():
+                    self._advance(on_progress)
         self._save()
         done = self._is_done()
         picture = self.descent.picture() if done else self.descent.picture_so_far()
@@ -292,9 +299,18 @@ class _Run:
         )
         return self._descent_from(canvas)
 
-    def _resumed(self, path: Path) -> Descent:
+    def _placed(self) -> contextlib.AbstractContextManager[None]:
+        """In tiles memory is short: from some size on, canvases then have pages of their own."""
+        is_large = CANVAS_BYTES * math.prod(self.scales[self.scale].size) >= LARGE_CANVAS
+        is_short = self.stylizer.objective.edge is not None
+        return map_large_blocks() if is_large and is_short else contextlib.nullcontext()
+
+    def _read(self, path: Path) -> dict[str, Tensor]:
         tensors, record = read_checkpoint(path, of=self.fingerprint)
         self.scale, self.step, self.history = record["scale"], record["step"], record["history"]
+        return tensors
+
+    def _resumed(self, tensors: dict[str, Tensor]) -> Descent:
         descent = self._descent_from(self._aim())
         descent.restore(tensors)
         objective = {key: value for key, value in tensors.items() if key.startswith(_OF_OBJECTIVE)}
@@ -314,7 +330,6 @@ class _Run:
         )
 
     def _climb(self) -> None:
-        self.scale, self.step = self.scale + 1, 0
         give_back_freed_memory()
         self._aim()
         self.descent.move_to(self.stylizer.resized(self.descent.picture(), self.scales[self.scale].size))
