@@ -64,7 +64,7 @@ def map_large_blocks() -> Iterator[None]:
     """Within it, glibc takes large blocks from the system and gives them back, if it was told to keep all.
 
     What is freed and kept has gaps that fit nothing when blocks of many sizes come and go; blocks that have
-    pages of their own leave none. Blocks are large from 32 MiB on. It takes time: the system clears each page.
+    pages of their own leave none. Blocks are large from 32 MiB on. It takes time: each page is cleared first.
     """
     if not any(_KEEPS[-1:]):
         yield
