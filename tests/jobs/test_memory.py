@@ -5,10 +5,15 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from velatura.backbones import build_backbone
 from velatura.core.errors import ConfigError
+from velatura.engine.footprint import measure_footprint
+from velatura.engine.optimization import OptimizationStylizer
 from velatura.engine.parts import Sight
+from velatura.engine.precision import Precision
 from velatura.imaging import Picture
 from velatura.jobs import memory
+from velatura.jobs.memory import run_of
 from velatura.jobs.stylize import stylization, stylize_pictures
 
 
@@ -81,3 +86,17 @@ def test_what_fits_in_no_tile_is_refused(monkeypatch):
 def test_tiles_that_are_mostly_margin_are_told_of(tile, said):
     needs = Sight(grid=16, before=70, after=70, smallest=16)
     assert memory._of_margins(SimpleNamespace(objective=SimpleNamespace(needs=needs)), tile) == said
+
+
+def test_a_panorama_is_foretold_by_its_own_pixels():
+    """By the long edge alone, its painting would have 300 megapixels."""
+    method = stylization("fast", changes={"pyramid.steps": [1], "backbone.weights": "random"}).method
+    backbone = build_backbone(method.backbone)
+    stylizer = OptimizationStylizer(method, backbone, precision=Precision(torch.float32, torch.channels_last))
+    rng = torch.Generator().manual_seed(1)
+    photo, painting = (Picture(torch.rand((3, *size), generator=rng)) for size in ((6, 1000), (600, 800)))
+    run = run_of(stylizer, photo, [painting], (120, 20000), saved=False)
+    footprint = measure_footprint(stylizer, size=(120, 20000))
+    tile = stylizer.objective.needs.least_edge
+    assert run.paintings == [pytest.approx(2 * 120 * 20000, rel=1e-3)]
+    assert footprint.peak(run, tile=tile**2) - footprint.base < 2**31

@@ -1,5 +1,7 @@
 """Several styles: the fine one of one painting, the composition of another; blends of one term."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.testing import assert_close
@@ -36,6 +38,21 @@ def test_the_fine_style_is_taken_by_low_layers_from_the_painting_without_content
     assert list(fine_method(deeper, backbone).terms["style"].layers)[-1] == "relu3_1"
     with pytest.raises(ConfigError, match="no layer of the style is at or below conv1_1"):
         fine_method(stylization(changes={"fine.until": "conv1_1"}).method, backbone)
+
+
+def test_a_network_without_the_layer_says_which_setting_names_it():
+    method = stylization("bisht2023", changes={"backbone.weights": "random"}).method
+    resnet = build_backbone(method.backbone)
+    message = r"is 'relu2_1', which resnet18 has not; .*, such as fine\.until=layer1 \(known: conv1,"
+    with pytest.raises(ConfigError, match=message):
+        fine_method(method, resnet)
+    slip = replace(method, fine=replace(method.fine, until="layr2"))
+    with pytest.raises(
+        ConfigError, match=r"is 'layr2', which resnet18 has not; did you mean 'layer2'\? \(known:"
+    ):
+        fine_method(slip, resnet)
+    until = replace(method, fine=replace(method.fine, until="layer1"))
+    assert list(fine_method(until, resnet).terms["style"].layers) == ["conv1", "layer1"]
 
 
 def test_the_mixture_is_the_painting_that_is_used():
@@ -99,15 +116,32 @@ def test_blends_that_a_term_cannot_have(changes, message):
 
 
 def test_a_terms_blend_has_a_weight_for_each_painting():
-    with pytest.raises(ConfigError, match="a term's blend has 1 weights for 2 style pictures"):
+    with pytest.raises(ConfigError, match="a term's blend has 1 weight for 2 style pictures"):
         velatura.stylize(picture(1), [picture(2), picture(3)], settings={"terms.style.blend": [1.0]}, size=64)
 
 
 def test_a_painting_is_looked_at_as_large_as_asked():
     by_size = stylization(changes={"style_size": 96}).method
-    assert by_size.style_edge(64, 64) == 96
-    assert by_size.style_edge(32, 64) == 48
+    assert by_size.looked_at((30, 40), (48, 64), (48, 64)) == (72, 96)
+    assert by_size.looked_at((30, 40), (24, 32), (48, 64)) == (36, 48)
     by_scale = stylization(changes={"style_scale": 1.5}).method
-    assert by_scale.style_edge(64, 64) == 96
+    assert by_scale.looked_at((30, 40), (48, 64), (48, 64)) == (72, 96)
     with pytest.raises(ConfigError, match="both say how large the painting is looked at"):
         stylization(changes={"style_size": 96, "style_scale": 2.0})
+
+
+@pytest.mark.parametrize(
+    ("painting", "canvas", "scale", "expected"),
+    [
+        ((600, 800), (400, 600), 1.0, (450, 600)),
+        ((800, 600), (400, 600), 1.5, (900, 675)),
+        ((500, 500), (300, 600), 1.0, (600, 600)),
+        # Square, of twice 40x1000 pixels, or four times as many.
+        ((500, 500), (40, 1000), 1.0, (282, 282)),
+        ((500, 500), (40, 1000), 2.0, (565, 565)),
+        ((120, 480), (1000, 20), 1.0, (100, 400)),
+    ],
+)
+def test_beside_a_panorama_a_painting_has_twice_its_pixels_at_most(painting, canvas, scale, expected):
+    method = stylization(changes={"style_scale": scale}).method
+    assert method.looked_at(painting, canvas, canvas) == expected

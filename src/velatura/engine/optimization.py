@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor
 
 from velatura.backbones import Backbone
-from velatura.core.errors import ConfigError
+from velatura.core.errors import ConfigError, OutputError
 from velatura.core.memory import give_back_freed_memory, map_large_blocks
 from velatura.core.progress import OnProgress, Progress, never, silent
 from velatura.core.rng import generator
@@ -27,7 +27,7 @@ from velatura.engine.precision import Precision, laid_out
 from velatura.engine.pyramid import Scale, work_done
 from velatura.engine.regional import Placement, RegionalObjective
 from velatura.engine.tiled import TiledObjective
-from velatura.ops.resize import fit, resize, resize_within
+from velatura.ops.resize import resize, resize_within
 from velatura.ops.wrap import resize_wrapped
 
 __all__ = ["OptimizationStylizer"]
@@ -148,10 +148,9 @@ class OptimizationStylizer:
     ) -> Tensor:
         """Takes the targets at one scale of those up to the last; returns the content at that size."""
         small = self.photograph(content, scale.size)
-        long_edge = self.style_edge(scale.size, (last or scale).size)
         paintings = []
         for number, style in enumerate(styles, start=1):
-            height, width = fit(style.shape[1], style.shape[2], long_edge)
+            height, width = self.looked_at(style, scale.size, (last or scale).size)
             needed = self.backbone.smallest_input(self.objective.layers)
             if min(height, width) < needed:
                 raise ConfigError(
@@ -168,9 +167,9 @@ class OptimizationStylizer:
                 self.objective.aim(small, paintings, blend)
         return small
 
-    def style_edge(self, size: tuple[int, int], finished: tuple[int, int]) -> int:
-        """Longer edge of the paintings beside a canvas of ``size`` on the way to ``finished``, in pixels."""
-        return self.method.style_edge(max(size), max(finished))
+    def looked_at(self, style: Tensor, size: tuple[int, int], finished: tuple[int, int]) -> tuple[int, int]:
+        """Size that a painting ``(3, h, w)`` is looked at: see :meth:`Optimization.looked_at`."""
+        return self.method.looked_at((style.shape[1], style.shape[2]), size, finished)
 
     def begun(
         self, photograph: Tensor, styles: Sequence[Tensor], blend: Sequence[float], start: Tensor | None
@@ -204,7 +203,7 @@ class OptimizationStylizer:
             styles,
             blend,
             edge=max(size),
-            style_edge=self.style_edge(size, size),
+            style_sizes=[self.looked_at(style, size, size) for style in styles],
             strength=self.strength,
         )
         return limited_detail(picture, self.method.detail * painted, wrap=self.backbone.wrap)
@@ -251,6 +250,7 @@ class _Run:
             "list of scales": [[*scale.size, scale.steps] for scale in scales],
         }
         self.saved_at = time.monotonic()
+        self.not_saved: list[str] = []
         path = checkpoints.resume_from
         resumed = None if path is None else self._read(path)
         with self._placed():
@@ -265,6 +265,7 @@ class _Run:
             else:
                 with self._placed():
                     self._advance(on_progress)
+        self.not_saved = []
         self._save()
         done = self._is_done()
         picture = self.descent.picture() if done else self.descent.picture_so_far()
@@ -273,7 +274,7 @@ class _Run:
         if done:
             picture = self.stylizer.held(picture, self.content, self.styles, self.blend)
         pixels = self.stylizer.shown(picture, self.content)[0].cpu().contiguous()
-        return Outcome(pixels=pixels, history=self.history, interrupted=not done)
+        return Outcome(pixels=pixels, history=self.history, interrupted=not done, notes=tuple(self.not_saved))
 
     def _is_done(self) -> bool:
         return self.scale == len(self.scales) - 1 and self._scale_is_done()
@@ -342,8 +343,10 @@ class _Run:
         loss = sum(terms.values())
         where = {"scale": self.scale + 1, "step": self.step, "size": list(scale.size)}
         self.history.append({**where, "loss": loss, "terms": terms})
+        failed_before = bool(self.not_saved)
         if time.monotonic() - self.saved_at >= self.checkpoints.every_s:
             self._save()
+        not_saved = [] if failed_before else self.not_saved
         on_progress(
             Progress(
                 step=sum(earlier.steps for earlier in self.scales[: self.scale]) + self.step,
@@ -354,7 +357,7 @@ class _Run:
                 size=scale.size,
                 loss=loss,
                 terms=terms,
-                message="; ".join([*([_ROLLED_BACK] if taken_back else []), *self._notes()]),
+                message="; ".join([*([_ROLLED_BACK] if taken_back else []), *not_saved, *self._notes()]),
                 picture=lambda: self.stylizer.shown(self.descent.picture(), self.content)[0].cpu(),
             )
         )
@@ -371,7 +374,11 @@ class _Run:
         of_objective = {
             f"{_OF_OBJECTIVE}{key}": value for key, value in self.stylizer.objective.state().items()
         }
-        write_checkpoint(
-            self.checkpoints.save_to, self.descent.state() | of_objective, where, of=self.fingerprint
-        )
+        try:
+            write_checkpoint(
+                self.checkpoints.save_to, self.descent.state() | of_objective, where, of=self.fingerprint
+            )
+        except OutputError as error:
+            # The picture may well have room, on another disk: the run is worth more than its checkpoint.
+            self.not_saved.append(f"{error}; what was saved before stays")
         self.saved_at = time.monotonic()

@@ -262,7 +262,7 @@ def _optimize(
             [style.over().pixels for style in styles],
             blend=regional.blend,
             size=size,
-            style_edge=stylizer.style_edge(size, size),
+            style_sizes=[stylizer.looked_at(style.pixels, size, size) for style in styles],
         )
         outcome = stylizer(
             coloring.content,
@@ -282,6 +282,7 @@ def _optimize(
         notes=(
             *_notes(how, method, (content, *styles, *([] if start is None else [start]))),
             *color_notes(how.color, content),
+            *outcome.notes,
             *regional.notes,
         ),
     )
