@@ -221,7 +221,17 @@ def full(monkeypatch):
     return leaves_room
 
 
-@pytest.mark.parametrize("error", [None, MemoryError(), torch.OutOfMemoryError("CUDA out of memory")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        None,
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("could not create a primitive"),
+        RuntimeError("could not create a memory"),
+        RuntimeError("could not create a memory object"),
+    ],
+)
 def test_where_memory_runs_out_tiles_halve_and_the_gradient_stays(slim, full, error):
     expected, wanted = _loss_and_gradient(Objective(slim, STYLE | WHERE), (80, 70))
     objective = TiledObjective(slim, STYLE | WHERE)
@@ -242,10 +252,18 @@ def test_where_the_smallest_tile_has_no_room_the_error_stays(slim, full):
         _loss_and_gradient(TiledObjective(slim, STYLE), (80, 70))
 
 
-def test_another_error_is_not_taken_for_it(slim, full):
-    full(slim, 80, RuntimeError("broken"))
+@pytest.mark.parametrize(
+    "message",
+    [
+        "broken",
+        "could not create a primitive descriptor for the eltwise forward propagation primitive",
+        "could not create a memory descriptor from blob",
+    ],
+)
+def test_another_error_is_not_taken_for_it(slim, full, message):
+    full(slim, 80, RuntimeError(message))
     objective = TiledObjective(slim, STYLE)
-    with pytest.raises(RuntimeError, match="broken"):
+    with pytest.raises(RuntimeError, match=message):
         _loss_and_gradient(objective, (80, 70))
     assert objective.edge is None
 
