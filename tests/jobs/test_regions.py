@@ -162,6 +162,16 @@ def test_white_that_is_too_small_for_the_size_is_refused():
         placed.placement(picture(1), (48, 64))
 
 
+@pytest.mark.parametrize(
+    ("white", "feather", "told"), [(1, 0, False), (1, 6, False), (1, 200, True), (0.4, 200, False)]
+)
+def test_a_protection_that_its_feather_blurs_away_is_told(white, feather, told):
+    regions = Regions(regions=(Region(mask="rest", styles="a"),), protect=face(white), feather=feather)
+    _, notes = placed_pictures(regions, ("a",)).placement(picture(1), (48, 64))
+    found = [note for note in notes if note.startswith("feathered over 200 pixels, what is protected stays")]
+    assert len(found) == told
+
+
 @pytest.mark.parametrize(("mask", "protect"), [(face(), face(0.8)), (face(0.5), face(0.6)), (WHITE, face())])
 def test_what_grey_protects_in_part_is_painted_in_part(mask, protect):
     placed = placed_pictures(Regions(regions=(Region(mask=mask, styles="a"),), protect=protect), ("a",))

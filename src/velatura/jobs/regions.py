@@ -48,6 +48,7 @@ NONE: Final = "none"
 
 _FORM = "expected MASK=PAINTING, such as sky.png=night.jpg or sky.png:part.png=one.jpg*0.7,other.jpg*0.3"
 _SAID_ABOVE = 0.02
+_PROTECTS = 0.5
 # More is left of a region that is covered where it is grey throughout; less is the line around it.
 _LEFT = 0.1
 
@@ -252,7 +253,10 @@ class PlacedPictures:
         raw, notes = self._masks(content, size)
         kept = self._kept(content, size)
         notes += _overlap_notes(raw, [region.name for region in self.regions])
-        soft = None if kept is None else feathered(kept, self.feather)
+        soft = None
+        if kept is not None:
+            soft = feathered(kept, self.feather)
+            notes += _fading_notes(kept, soft, self.feather)
         parts = shares(feathered(raw, self.feather), kept=soft)
         painted = [n for n, region in enumerate(self.regions) if any(region.blend)]
         for number in painted:
@@ -369,6 +373,17 @@ def _overlap_notes(masks: Tensor, names: Sequence[str]) -> list[str]:
         return []
     return [
         f"{', '.join(names)}: the masks overlap over {both:.0%} of the photograph, where each has a share"
+    ]
+
+
+def _fading_notes(kept: Tensor, soft: Tensor, feather: float) -> list[str]:
+    """What to say of a protection before and after its feather, both ``(1, H, W)``."""
+    strongest = float(soft.max())
+    if not strongest < _PROTECTS <= float(kept.max()):
+        return []
+    return [
+        f"feathered over {feather:g} pixels, what is protected stays by {strongest:.0%} at most; choose a "
+        "smaller feather to keep it"
     ]
 
 
