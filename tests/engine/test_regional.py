@@ -10,6 +10,7 @@ from velatura.engine.objective import Objective, Term
 from velatura.engine.regional import Placement, RegionalObjective, map_sizes, region_weights
 from velatura.losses.content import Content
 from velatura.losses.gram import Gram
+from velatura.losses.mean_std import MeanStd
 from velatura.losses.moments import Moments
 from velatura.losses.wasserstein import Wasserstein
 
@@ -161,6 +162,27 @@ def test_a_layer_without_a_position_is_left_out_and_known(backbone):
     assert list(objective.terms["style in dot"].layers) == ["relu1_1"]
     assert objective.missing(small) == {"dot": ["relu3_1"]}
     assert value_and_gradient(objective, picture(4))[1].any()
+
+
+@pytest.mark.parametrize(
+    ("loss", "layers"),
+    [
+        (Gram(), ["relu1_1", "relu2_1", "relu4_1"]),
+        *((loss, ["relu1_1", "relu2_1"]) for loss in (Moments(), MeanStd(), Wasserstein())),
+    ],
+)
+def test_one_position_has_no_variance(backbone, loss, layers):
+    masks = torch.zeros(1, *SIZE)
+    masks[:, 16:23, 24:31] = 1
+    small = Placement(names=("spot",), masks=masks, blends=((1.0,),))
+    every = ["relu1_1", "relu2_1", "relu4_1"]
+    term = Term(loss=loss, of="style", layers=dict.fromkeys(every, 1.0))
+    objective = aimed(backbone, small, [picture(2)], terms={"style": term})
+    assert list(objective.terms["style in spot"].layers) == layers
+    assert objective.missing(small) == {"spot": [layer for layer in every if layer not in layers]}
+    looked_at = Placement(names=("all",), masks=torch.ones(1, *SIZE), blends=((1.0,),), parts={(0, 0): masks})
+    objective = aimed(backbone, looked_at, [picture(2)], terms={"style": term})
+    assert list(objective.terms["style in all"].layers) == layers
 
 
 def test_a_region_of_no_position_at_all_still_has_a_term(backbone):

@@ -311,6 +311,16 @@ def test_a_region_too_small_for_deep_layers_is_told():
     assert "relu1_1" not in note
 
 
+def test_a_dot_is_told_which_layers_go_without_it():
+    mask = torch.zeros(3, 48, 64)
+    mask[:, 16:23, 24:31] = 1
+    region = velatura.Region(mask=Picture(mask), styles=picture(2))
+    result = velatura.stylize(picture(1), regions=[region], **SMALL)
+    (note,) = (note for note in result.notes if "too small" in note)
+    assert "relu4_1" in note
+    assert "relu1_1" not in note
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
