@@ -5,7 +5,7 @@ import torch
 from torch.testing import assert_close
 
 from velatura.backbones import BackboneConfig, LayerShape, Preprocessing, build_backbone
-from velatura.engine.guides import Guiding, guide, guides_for
+from velatura.engine.guides import Guiding, effective_positions, guide, guides_for
 
 
 def positive(name):
@@ -100,3 +100,23 @@ def test_a_region_too_small_for_a_deep_layer_has_no_position_there(backbone):
     found = guides_for(backbone, masks, sizes, Guiding(mode="inside"))
     assert found["relu1_1"].any()
     assert not found["relu4_1"].any()
+
+
+@pytest.mark.parametrize("white", [1.0, 0.05])
+def test_a_trace_of_a_region_is_no_position(backbone, white):
+    masks = torch.zeros(2, 64, 64)
+    masks[0, 30, 30] = white
+    masks[1, 28:36, 28:36] = white
+    sizes = {"relu1_1": (64, 64), "relu2_1": (32, 32), "relu4_1": (8, 8)}
+    found = guides_for(backbone, masks, sizes, Guiding())
+    assert [bool(found[layer][:, 0].any()) for layer in sizes] == [True, True, False]
+    assert [bool(found[layer][:, 1].any()) for layer in sizes] == [True, True, True]
+
+
+def test_how_many_positions_count_of_worked_examples():
+    weights = torch.zeros(4, 3, 3)
+    weights[0, 0, 0] = 0.3
+    weights[1, 0, :2] = 0.3
+    weights[2, 0, 0], weights[2, 2, 2] = 1, 1 / 3
+    assert_close(effective_positions(weights), torch.tensor([1.0, 2.0, 1.6, 0.0]))
+    assert bool(effective_positions(weights)[1] == 2)

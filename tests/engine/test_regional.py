@@ -7,11 +7,15 @@ from torch.testing import assert_close
 from velatura.core.errors import ConfigError
 from velatura.engine.guides import Guiding
 from velatura.engine.objective import Objective, Term
+from velatura.engine.parts import picture_tiles
 from velatura.engine.regional import Placement, RegionalObjective, map_sizes, region_weights
+from velatura.engine.tiled import TiledObjective
 from velatura.losses.content import Content
 from velatura.losses.gram import Gram
+from velatura.losses.mean_std import MeanStd
 from velatura.losses.moments import Moments
 from velatura.losses.wasserstein import Wasserstein
+from velatura.ops.masks import shares
 
 SIZE = (48, 64)
 STYLE = Term(loss=Wasserstein(reduction="relative"), of="style", layers={"relu1_1": 2.0, "relu2_1": 1.0})
@@ -163,6 +167,27 @@ def test_a_layer_without_a_position_is_left_out_and_known(backbone):
     assert value_and_gradient(objective, picture(4))[1].any()
 
 
+@pytest.mark.parametrize(
+    ("loss", "layers"),
+    [
+        (Gram(), ["relu1_1", "relu2_1", "relu4_1"]),
+        *((loss, ["relu1_1", "relu2_1"]) for loss in (Moments(), MeanStd(), Wasserstein())),
+    ],
+)
+def test_one_position_has_no_variance(backbone, loss, layers):
+    masks = torch.zeros(1, *SIZE)
+    masks[:, 16:23, 24:31] = 1
+    small = Placement(names=("spot",), masks=masks, blends=((1.0,),))
+    every = ["relu1_1", "relu2_1", "relu4_1"]
+    term = Term(loss=loss, of="style", layers=dict.fromkeys(every, 1.0))
+    objective = aimed(backbone, small, [picture(2)], terms={"style": term})
+    assert list(objective.terms["style in spot"].layers) == layers
+    assert objective.missing(small) == {"spot": [layer for layer in every if layer not in layers]}
+    looked_at = Placement(names=("all",), masks=torch.ones(1, *SIZE), blends=((1.0,),), parts={(0, 0): masks})
+    objective = aimed(backbone, looked_at, [picture(2)], terms={"style": term})
+    assert list(objective.terms["style in all"].layers) == layers
+
+
 def test_a_region_of_no_position_at_all_still_has_a_term(backbone):
     speck = Placement(names=("speck",), masks=torch.zeros(1, *SIZE), blends=((1.0,),))
     objective = aimed(backbone, speck, [picture(2)])
@@ -171,19 +196,41 @@ def test_a_region_of_no_position_at_all_still_has_a_term(backbone):
     assert float(values["style"]) == 0
 
 
-def test_tiles_give_the_gradient_of_the_whole(backbone):
-    masks = torch.rand(2, 96, 120, generator=torch.Generator().manual_seed(8))
-    masks = masks / masks.sum(dim=0).clamp_min(1)
-    placement = Placement(names=("a", "b"), masks=masks, blends=((1.0, 0.0), (0.5, 0.5)))
-    terms = {"style": STYLE, "content": CONTENT}
-    content, paintings = picture(1, (96, 120)), [picture(2, (90, 70)), picture(3, (80, 110))]
+@pytest.mark.parametrize(
+    ("name", "padding", "layers"),
+    [
+        ("vgg19-slim", "replicate", ("relu1_1", "relu2_2", "relu3_3")),
+        ("vgg19-slim", "zeros", ("conv1_1", "pool2", "relu3_1")),
+        ("resnet18", "native", ("conv1", "layer1", "layer2")),
+    ],
+)
+@pytest.mark.parametrize("mode", ["simple", "all"])
+def test_tiles_give_the_gradient_of_the_whole(networks, every_term, name, padding, layers, mode):
+    backbone, terms = networks(name, padding=padding), every_term(*layers)
+    needs = TiledObjective(backbone, terms).needs
+    edge = needs.least_edge + 32 // needs.grid * needs.grid
+    size = 61, edge + 27
+    assert len(picture_tiles(size, edge=edge, needs=needs)) > 1
+    content, *paintings, canvas = (
+        picture(seed, of).double() for seed, of in enumerate([size, (90, 71), (80, 110), size])
+    )
+    # Soft edges, an overlap, and pixels of no region.
+    columns = torch.linspace(0, 3, size[1], dtype=torch.float64).expand(size)
+    masks = shares(torch.stack([(2 - columns).clamp(0, 1), (columns - 1).clamp(0, 0.8)]))
+    part = torch.zeros(1, 45, 35, dtype=torch.float64)
+    part[:, 7:, :30] = 1
+    placement = Placement(
+        names=("a", "b"), masks=masks, blends=((1.0, 0.0), (0.3, 0.7)), parts={(0, 0): part}
+    )
     found = []
-    for edge in (None, 64):
-        objective = RegionalObjective(backbone, terms, guiding=Guiding(), edge=edge)
+    for one in (None, edge):
+        objective = RegionalObjective(backbone, terms, guiding=Guiding(mode=mode), edge=one)
         objective.aim_regions(content, paintings, placement)
-        found.append(value_and_gradient(objective, picture(4, (96, 120))))
-    assert_close(found[1][0], found[0][0], rtol=1e-4, atol=1e-6)
-    assert_close(found[1][1], found[0][1], rtol=1e-3, atol=3e-3 * float(found[0][1].abs().max()))
+        assert objective.missing(placement) == {"a": [], "b": []}
+        found.append(value_and_gradient(objective, canvas))
+    (expected, wanted), (values, gradient) = found
+    assert values == {name: pytest.approx(value, rel=1e-10) for name, value in expected.items()}
+    assert_close(gradient, wanted, rtol=1e-8, atol=1e-10 * float(wanted.abs().max()))
 
 
 def test_regions_weigh_the_same_or_as_large_as_they_are():

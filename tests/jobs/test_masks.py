@@ -73,6 +73,14 @@ def test_what_a_jpeg_makes_of_white_is_not_said():
     assert list(mask_notes(torch.full((1, 8, 8), 0.99))) == []
 
 
+def test_all_but_black_is_black(content, tmp_path):
+    Picture(torch.full((3, 96, 128), 1 / 255)).save(tmp_path / "dark.png")
+    with pytest.raises(ConfigError, match=r"dark.png is black everywhere; make it white where its style"):
+        read_masks([str(tmp_path / "dark.png")], content)
+    Picture(torch.full((3, 96, 128), 3 / 255)).save(tmp_path / "dim.png")
+    assert len(read_masks([str(tmp_path / "dim.png")], content)) == 1
+
+
 def test_paintings_in_their_halves_and_the_masks_in_the_record(models, content, masks):
     one, other = pictures(2)
     how = stylization("instant", changes={"masks": masks})

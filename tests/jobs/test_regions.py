@@ -123,6 +123,62 @@ def test_what_is_protected_is_taken_from_every_region():
         placed_pictures(nothing, ("a",)).placement(picture(1), (48, 64))
 
 
+LARGE = (217, 289)
+"""About the photograph's proportions, larger than the result, and no multiple of it."""
+
+
+def face(white=1.0):
+    """A disc in the middle, as large as a mask may be drawn."""
+    rows, columns = torch.meshgrid(*(torch.arange(length) for length in LARGE), indexing="ij")
+    inside = (rows - 110) ** 2 + (columns - 140) ** 2 < 70**2
+    return Picture(white * inside.float().expand(3, *LARGE).contiguous())
+
+
+WHITE = Picture(torch.ones(3, *LARGE))
+
+
+@pytest.mark.parametrize(
+    ("masks", "protect", "feather", "message"),
+    [
+        ((face(), "rest"), face(), 0, "nothing is left of region number 1: what is protected, or other"),
+        ((face(), "rest"), face(), 3, "nothing is left of region number 1: what is protected, or other"),
+        ((WHITE, "rest"), None, 0, "nothing is left of region rest: what is protected, or other regions"),
+        (("rest",), WHITE, 0, "nothing is left to paint: what is protected covers all of the photograph"),
+    ],
+)
+def test_a_region_of_which_a_smaller_size_leaves_a_trace_is_refused(masks, protect, feather, message):
+    regions = Regions(
+        regions=tuple(Region(mask=mask, styles="a") for mask in masks), protect=protect, feather=feather
+    )
+    with pytest.raises(ConfigError, match=message):
+        placed_pictures(regions, ("a",)).placement(picture(1), (48, 64))
+
+
+def test_white_that_is_too_small_for_the_size_is_refused():
+    pixels = torch.zeros(3, 960, 1280)
+    pixels[:, 500, 700] = 1
+    placed = placed_pictures(Regions(regions=(Region(mask=Picture(pixels), styles="a"),)), ("a",))
+    with pytest.raises(ConfigError, match="nothing is left of region number 1 at this size: its white is"):
+        placed.placement(picture(1), (48, 64))
+
+
+@pytest.mark.parametrize(
+    ("white", "feather", "told"), [(1, 0, False), (1, 6, False), (1, 200, True), (0.4, 200, False)]
+)
+def test_a_protection_that_its_feather_blurs_away_is_told(white, feather, told):
+    regions = Regions(regions=(Region(mask="rest", styles="a"),), protect=face(white), feather=feather)
+    _, notes = placed_pictures(regions, ("a",)).placement(picture(1), (48, 64))
+    found = [note for note in notes if note.startswith("feathered over 200 pixels, what is protected stays")]
+    assert len(found) == told
+
+
+@pytest.mark.parametrize(("mask", "protect"), [(face(), face(0.8)), (face(0.5), face(0.6)), (WHITE, face())])
+def test_what_grey_protects_in_part_is_painted_in_part(mask, protect):
+    placed = placed_pictures(Regions(regions=(Region(mask=mask, styles="a"),), protect=protect), ("a",))
+    placement, _ = placed.placement(picture(1), (48, 64))
+    assert placement.masks.max() > 0.15
+
+
 @pytest.mark.parametrize(
     ("mask", "message"),
     [
@@ -250,6 +306,16 @@ def test_a_region_too_small_for_deep_layers_is_told():
     region = velatura.Region(mask=Picture(mask), styles=picture(2))
     settings = {**SMALL["settings"], "guides.mode": "inside"}
     result = velatura.stylize(picture(1), regions=[region], **{**SMALL, "settings": settings})
+    (note,) = (note for note in result.notes if "too small" in note)
+    assert "relu4_1" in note
+    assert "relu1_1" not in note
+
+
+def test_a_dot_is_told_which_layers_go_without_it():
+    mask = torch.zeros(3, 48, 64)
+    mask[:, 16:23, 24:31] = 1
+    region = velatura.Region(mask=Picture(mask), styles=picture(2))
+    result = velatura.stylize(picture(1), regions=[region], **SMALL)
     (note,) = (note for note in result.notes if "too small" in note)
     assert "relu4_1" in note
     assert "relu1_1" not in note

@@ -13,12 +13,15 @@ from torch import Tensor
 from velatura.backbones import Backbone, LayerShape
 from velatura.core.config import Idle, Setting
 from velatura.ops.masks import box_means, greatest_seen, least_seen
+from velatura.ops.precision import at_least_float32
 
-__all__ = ["GuideMode", "Guiding", "guide", "guides_for"]
+__all__ = ["GuideMode", "Guiding", "effective_positions", "guide", "guides_for"]
 
 GuideMode: TypeAlias = Literal["simple", "inside", "all"]
 
 _BELONGS = 0.5
+# Of the weight where the mask is whitest. A mean over a window is above 0 wherever the mask has a pixel.
+_LEAST_WEIGHT = 1 / 255
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +77,8 @@ def guide(masks: Tensor, layer: LayerShape, size: tuple[int, int], how: Guiding)
     counts :math:`T_r^2`. The channel is the mask's mean over the pixels that a position stands for, which
     follow the layer's stride and padding. ``inside`` sets it to 0 where less than half of a mask's white is
     at some pixel that the position sees; ``all`` takes the whitest pixel that it sees, if that is at least
-    half white. Departure: the authors' code erodes and dilates the small mask by three positions.
+    half white. A region of less than 1/255 of its full weight at every position has none. Departure: the
+    authors' code erodes and dilates the small mask by three positions.
 
     Args:
         masks: ``(R, H, W)`` in [0, 1].
@@ -98,4 +102,22 @@ def guide(masks: Tensor, layer: LayerShape, size: tuple[int, int], how: Guiding)
         else:
             greatest = greatest_seen(masks, size, first=first, step=layer.stride, length=length)
             channel = torch.where(greatest >= _BELONGS, greatest, 0)
-    return channel.square()
+    weights = channel.square()
+    least = _LEAST_WEIGHT * masks.amax(dim=(1, 2), keepdim=True).square()
+    return torch.where(weights.amax(dim=(1, 2), keepdim=True) >= least, weights, 0)
+
+
+def effective_positions(weights: Tensor) -> Tensor:
+    r"""How many positions of one weight would tell as much (Kish 1965).
+
+    .. math:: n = (\sum_k g_k)^2 / \sum_k g_k^2
+
+    Args:
+        weights: ``(..., h, w)``, at least 0.
+
+    Returns:
+        ``(...)``; 0 where all weights are.
+    """
+    wide = at_least_float32(weights)
+    squares = wide.square().sum(dim=(-2, -1))
+    return wide.sum(dim=(-2, -1)).square() / squares.clamp_min(torch.finfo(squares.dtype).tiny)

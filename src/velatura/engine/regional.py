@@ -10,7 +10,7 @@ from torch import Tensor
 
 from velatura.backbones import Backbone
 from velatura.core.errors import ConfigError
-from velatura.engine.guides import Guiding, guides_for
+from velatura.engine.guides import Guiding, effective_positions, guides_for
 from velatura.engine.objective import IMAGE, Term, Terms, blended_target
 from velatura.engine.tiled import TiledObjective, TileStatistics
 from velatura.losses import Target
@@ -73,9 +73,9 @@ class RegionalObjective(TiledObjective):
 
     for each term of the style at each layer (Gatys et al. 2017, eq. 6): a loss sees the features through the
     region's guide, and its target is the blend of the region's paintings. So a term of the style stands here
-    once a region, with :attr:`masks` of its own, and without the layers where the region has no position.
-    Other terms see all of the picture. What no region covers is the photograph, as the backbone sees it too,
-    so that nothing flows in.
+    once a region, with :attr:`masks` of its own, and without the layers where the region has too few
+    positions. Other terms see all of the picture. What no region covers is the photograph, as the backbone
+    sees it too, so that nothing flows in.
 
     Args:
         backbone: Extracts every layer in one pass.
@@ -163,11 +163,16 @@ class RegionalObjective(TiledObjective):
         return guides_for(self.backbone, masks, map_sizes(self.backbone, layers, size), self.guiding)
 
     def missing(self, placement: Placement) -> dict[str, list[str]]:
-        """By region's name, the layers of the style where it has no position, shallow to deep."""
+        """By region's name, the layers where it has too few positions for a term, shallow to deep."""
         guides = self.guides(placement)
         order = [layer for layer in (IMAGE, *self.backbone.layers) if layer in guides]
+
+        def is_missing(layer: str, region: int) -> bool:
+            terms = [term for term in self._of_style.values() if layer in term.layers]
+            return not all(_has_positions(term, guides[layer][:, region]) for term in terms)
+
         return {
-            called: [layer for layer in order if not guides[layer][:, region].any()]
+            called: [layer for layer in order if is_missing(layer, region)]
             for region, called in enumerate(placement.names)
         }
 
@@ -181,12 +186,18 @@ class RegionalObjective(TiledObjective):
         size = (style.shape[2], style.shape[3])
         for region, part in parts.items():
             guides = self._guides(resize(part[None], size)[0].clamp(0, 1).to(style.device), size)
-            seen = {layer: guide for layer, guide in guides.items() if guide.any()}
             self.terms = {
-                name: replace(term, layers={layer: w for layer, w in term.layers.items() if layer in seen})
+                name: replace(
+                    term,
+                    layers={
+                        layer: weight
+                        for layer, weight in term.layers.items()
+                        if _has_positions(term, guides[layer])
+                    },
+                )
                 for name, term in self._of_style.items()
             }
-            self.masks = dict.fromkeys(self.terms, seen)
+            self.masks = dict.fromkeys(self.terms, guides)
             by_part[region] = self._targets(style, of=("style",))
         self.terms, self.masks = self.whole_terms, {}
         return _Painting(self._targets(style, of=("style",)) if wants_all else {}, by_part)
@@ -220,6 +231,11 @@ class _Painting:
         return self.by_part.get(region, self.whole).get(name, {}).get(layer)
 
 
+def _has_positions(term: Term, weights: Tensor) -> bool:
+    """Whether one region's weights at a layer are enough for a term's statistic."""
+    return bool(effective_positions(weights) >= term.loss.least_positions)
+
+
 def _regional_name(term: str, region: str) -> str:
     return f"{term} in {region}"
 
@@ -232,13 +248,13 @@ def _regional_targets(
     paintings: Sequence[_Painting],
     guides: Mapping[str, Tensor],
 ) -> dict[str, Target]:
-    """A region's target at each layer where both it and its paintings have a position."""
+    """A region's target at each layer where both it and its paintings have enough positions."""
     used = [(painting, weight) for painting, weight in zip(paintings, blend, strict=True) if weight]
     found = {}
     for layer in term.layers:
         targets = [painting.target(name, layer, region) for painting, _ in used]
         there = [target for target in targets if target is not None]
-        if len(there) == len(used) and guides[layer][:, region].any():
+        if len(there) == len(used) and _has_positions(term, guides[layer][:, region]):
             found[layer] = blended_target(name, term, layer, there, [weight for _, weight in used])
     return found
 

@@ -8,6 +8,7 @@ whole painting.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
@@ -29,6 +30,9 @@ __all__ = ["TileStatistics", "TiledObjective", "runs_out_of_memory"]
 TileStatistics = Literal["exact", "last-step"]
 
 T = TypeVar("T")
+
+# The second is oneDNN's. Of a descriptor it says so where it has no way to compute something.
+_NO_ROOM = re.compile("allocate memory|could not create a (primitive|memory)(?! descriptor)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -395,7 +399,7 @@ class TiledObjective(Objective):
 
 def runs_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that there is no room: for processors, torch has none of its own."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or bool(_NO_ROOM.search(str(error)))
 
 
 def _device(backbone: Backbone) -> torch.device:

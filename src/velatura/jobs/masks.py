@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from velatura.ops.color import luma
 from velatura.ops.resize import resize, same_aspect
 
 __all__ = [
+    "LEAST_WHITE",
     "check_aspect",
     "check_mask",
     "check_not_black",
@@ -21,6 +23,9 @@ __all__ = [
     "mask_weights",
     "read_masks",
 ]
+
+LEAST_WHITE: Final = 2 / 255
+"""Below, a mask is black but for rounding, or for what becomes of it at another size."""
 
 _BLACK = (0.0, 0.0, 0.0)
 
@@ -61,8 +66,8 @@ def check_aspect(what: str, mask: Picture, content: Picture) -> None:
 
 
 def check_not_black(name: str, mask: Picture, where: str) -> None:
-    """Raises ``ConfigError`` where a mask is black everywhere."""
-    if not lightness(mask).max() > 0:
+    """Raises ``ConfigError`` where a mask is black everywhere, or all but black."""
+    if lightness(mask).max() < LEAST_WHITE:
         raise ConfigError(f"mask {name} is black everywhere; make it white {where}")
 
 

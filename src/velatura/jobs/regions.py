@@ -16,7 +16,15 @@ from velatura.core.errors import ConfigError
 from velatura.engine.regional import Placement
 from velatura.imaging import Picture, read_picture
 from velatura.jobs.labels import Labels, at_size, is_color, label_masks
-from velatura.jobs.masks import check_aspect, check_mask, check_not_black, lightness, mask_notes, mask_weights
+from velatura.jobs.masks import (
+    LEAST_WHITE,
+    check_aspect,
+    check_mask,
+    check_not_black,
+    lightness,
+    mask_notes,
+    mask_weights,
+)
 from velatura.jobs.stylization import blend_weights, fingerprint
 from velatura.ops.masks import feathered, shares
 
@@ -40,6 +48,9 @@ NONE: Final = "none"
 
 _FORM = "expected MASK=PAINTING, such as sky.png=night.jpg or sky.png:part.png=one.jpg*0.7,other.jpg*0.3"
 _SAID_ABOVE = 0.02
+_PROTECTS = 0.5
+# More is left of a region that is covered where it is grey throughout; less is the line around it.
+_LEFT = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,24 +247,22 @@ class PlacedPictures:
         """Masks at a size, and what to say of them.
 
         Raises:
-            ConfigError: A mask has other proportions than the photograph, is black, or covers nothing that
-                is not protected.
+            ConfigError: A mask has other proportions than the photograph, or is black; or nothing is left
+                of a region.
         """
         raw, notes = self._masks(content, size)
-        kept = None
-        if self.protect is not None:
-            check_aspect("the mask that protects", self.protect, content)
-            check_not_black("that protects", self.protect, "where the photograph is to stay")
-            kept = feathered(mask_weights([self.protect], size), self.feather)
+        kept = self._kept(content, size)
         notes += _overlap_notes(raw, [region.name for region in self.regions])
-        parts = shares(feathered(raw, self.feather), kept=kept)
+        soft = None
+        if kept is not None:
+            soft = feathered(kept, self.feather)
+            notes += _fading_notes(kept, soft, self.feather)
+        parts = shares(feathered(raw, self.feather), kept=soft)
         painted = [n for n, region in enumerate(self.regions) if any(region.blend)]
         for number in painted:
-            if not parts[number].max() > 0:
-                raise ConfigError(
-                    f"nothing is left of region {self.regions[number].name}: what is protected, or other "
-                    "regions, cover all of it"
-                )
+            covered = kept is not None and _is_covered(raw[number], kept[0])
+            if covered or parts[number].max() < LEAST_WHITE:
+                raise ConfigError(self._why_gone(self.regions[number]))
         placement = Placement(
             names=tuple(self.regions[n].name for n in painted),
             masks=parts[painted],
@@ -261,6 +270,31 @@ class PlacedPictures:
             parts=self._parts(painted),
         )
         return placement, (*notes, *mask_notes(placement.masks))
+
+    def _kept(self, content: Picture, size: tuple[int, int]) -> Tensor | None:
+        """What is protected at a size, ``(1, *size)``, as it was drawn; None: nothing is."""
+        if self.protect is None:
+            return None
+        check_aspect("the mask that protects", self.protect, content)
+        check_not_black("that protects", self.protect, "where the photograph is to stay")
+        return mask_weights([self.protect], size)
+
+    def _why_gone(self, region: Placed) -> str:
+        """What to say of a region of which nothing is left."""
+        if len(self.regions) == 1 and region.mask == REST:
+            return (
+                "nothing is left to paint: what is protected covers all of the photograph; make it black "
+                "where the painting goes"
+            )
+        if self.protect is None and region.mask != REST:
+            return (
+                f"nothing is left of region {region.name} at this size: its white is too small; make it "
+                "larger, or choose a larger size"
+            )
+        return (
+            f"nothing is left of region {region.name}: what is protected, or other regions, cover all of it; "
+            "leave it out, or make room for it"
+        )
 
     def _parts(self, painted: Sequence[int]) -> dict[tuple[int, int], Tensor]:
         found = {}
@@ -326,12 +360,30 @@ def _print_of(picture: Picture | str | None) -> str | None:
     return fingerprint(picture) if isinstance(picture, Picture) else picture
 
 
+def _is_covered(mask: Tensor, kept: Tensor) -> bool:
+    """Whether all of a region is protected, both ``(H, W)`` and without a feather."""
+    # Where both fade, a product is above 0, and leaves a line around what is covered.
+    left = mask * (1 - kept)
+    return bool((mask - kept).max() < LEAST_WHITE) and float(left.sum()) < _LEFT * float(mask.sum())
+
+
 def _overlap_notes(masks: Tensor, names: Sequence[str]) -> list[str]:
     both = float((masks.sum(dim=0) - 1).clamp_min(0).mean())
     if both <= _SAID_ABOVE:
         return []
     return [
         f"{', '.join(names)}: the masks overlap over {both:.0%} of the photograph, where each has a share"
+    ]
+
+
+def _fading_notes(kept: Tensor, soft: Tensor, feather: float) -> list[str]:
+    """What to say of a protection before and after its feather, both ``(1, H, W)``."""
+    strongest = float(soft.max())
+    if not strongest < _PROTECTS <= float(kept.max()):
+        return []
+    return [
+        f"feathered over {feather:g} pixels, what is protected stays by {strongest:.0%} at most; choose a "
+        "smaller feather to keep it"
     ]
 
 

@@ -41,6 +41,9 @@ class Loss(ABC):
     Such a loss has an empty target, may be negative, and is for training networks: it needs two pictures.
     """
 
+    least_positions: ClassVar[int] = 1
+    """How many positions its statistic needs: 2 where it is of how features vary."""
+
     @abstractmethod
     def target(self, features: Tensor, mask: Tensor | None = None) -> Target:
         """What is to be matched in the features of the painting or the photograph.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from torch import Tensor
 
@@ -28,6 +28,8 @@ class MeanStd(Loss, Additive):
     The divisor ``s`` is 1 for ``"sum"`` (the authors' Torch code) and ``C`` for ``"mean"``
     (naoto0804's PyTorch code, whose variance is the unbiased one; here it is divided by ``HW``).
     """
+
+    least_positions: ClassVar[int] = 2
 
     reduction: Annotated[Literal["mean", "sum"], Setting("Mean or sum over the channels")] = "mean"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from annotated_types import Ge
@@ -28,6 +28,8 @@ class Moments(Loss, Additive):
     A Gram matrix adds the mean's square to the covariance, so that bright can pass for varied; here
     each is matched on its own. Layers and networks compare: 1 is the loss of features that are zero.
     """
+
+    least_positions: ClassVar[int] = 2
 
     mean_weight: Annotated[float, Ge(0), Setting("Weight of the mean beside the covariance")] = 1.0
 

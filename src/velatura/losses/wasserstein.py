@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from annotated_types import Gt
@@ -36,6 +36,8 @@ class Wasserstein(Loss, Additive):
     Moments come in the features' precision; roots are taken in float64, since the product squares
     the condition number: on the processor where the device has none (mps).
     """
+
+    least_positions: ClassVar[int] = 2
 
     reduction: Annotated[
         Literal["mean", "sum", "relative"], Setting("What the squared distance is divided by")
