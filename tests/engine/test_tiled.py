@@ -206,6 +206,36 @@ def test_where_memory_runs_out_tiles_halve_and_the_gradient_stays(slim, full, er
     assert_close(gradient, wanted)
 
 
+class _Cramped(torch.autograd.Function):
+    """The way back through a picture that has no room for more than so many pixels."""
+
+    @staticmethod
+    def forward(ctx, image, most):
+        ctx.most = most
+        return image.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        if gradient.shape[2] * gradient.shape[3] > ctx.most:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to ...")
+        return gradient, None
+
+
+def test_where_memory_runs_out_on_the_way_back_tiles_halve_too(small, monkeypatch):
+    stylizer, reports = small.stylizer("adam"), []
+    expected = small.paint(small.stylizer("adam")).pixels
+    forward = stylizer.backbone.forward
+    monkeypatch.setattr(
+        stylizer.backbone,
+        "forward",
+        lambda image, *rest, **more: forward(_Cramped.apply(image, 20 * 20), *rest, **more),
+    )
+    pixels = small.paint(stylizer, on_progress=reports.append).pixels
+    assert_close(pixels, expected, rtol=0, atol=2e-3)
+    messages = [report.message for report in reports]
+    assert sum("went on from the last step in tiles of" in message for message in messages) == 1
+
+
 def test_where_the_smallest_tile_has_no_room_the_error_stays(slim, full):
     full(slim, 80)
     with pytest.raises(RuntimeError, match="allocate memory"):

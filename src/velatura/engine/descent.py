@@ -133,18 +133,25 @@ class Descent:
         self.average_weight = decay * self.average_weight + 1 - decay
 
     def _closure(self) -> Tensor:
+        size = (self.canvas.shape[2], self.canvas.shape[3])
+        # The way back takes more than the way there.
+        terms, loss = self.objective.in_memory(size, self._evaluated)
+        # A line search evaluates the loss several times a step; the first is before the step.
+        self._terms = self._terms or terms
+        if (value := float(loss.detach())) < self.best_loss and self._gradient_is_finite():
+            self.best_loss = value
+            self.best.copy_(self.canvas.detach())
+        return loss
+
+    def _evaluated(self) -> tuple[dict[str, float], Tensor]:
+        """The terms and their sum, with the gradient laid into the canvas."""
         self.canvas.grad = None
         with self.precision.autocast(self.canvas.device):
             terms = self.objective(self.canvas)
         values = torch.stack(list(terms.values()))
         loss = values.sum()
         torch.autograd.backward(loss)
-        # A line search evaluates the loss several times a step; the first is before the step.
-        self._terms = self._terms or dict(zip(terms, values.tolist(), strict=True))
-        if (value := float(loss.detach())) < self.best_loss and self._gradient_is_finite():
-            self.best_loss = value
-            self.best.copy_(self.canvas.detach())
-        return loss
+        return dict(zip(terms, values.tolist(), strict=True)), loss
 
     def _gradient_is_finite(self) -> bool:
         return self.canvas.grad is not None and math.isfinite(_magnitude(self.canvas.grad))

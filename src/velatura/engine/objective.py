@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import torch
 from annotated_types import Ge
@@ -17,6 +17,8 @@ from velatura.core.errors import ConfigError, VelaturaError, counted
 from velatura.losses import Loss, Target, losses
 
 __all__ = ["IMAGE", "Objective", "Term", "Terms", "blended_target", "checked_target", "naming"]
+
+T = TypeVar("T")
 
 IMAGE = "image"
 """The layer below the first: the canvas itself, for losses on pixels such as total variation."""
@@ -212,6 +214,15 @@ class Objective:
                         "detaches the features, so the canvas would not change"
                     )
         return weighted
+
+    def in_memory(self, size: tuple[int, int], compute: Callable[[], T]) -> T:  # noqa: ARG002
+        """What ``compute`` gives, which may call this again; in smaller parts where there is no room for it.
+
+        Args:
+            size: Height and width of the picture.
+            compute: It is called again from its beginning.
+        """
+        return compute()
 
     def _in_passing(self, name: str, term: Term, layer: str, features: Tensor) -> tuple[Tensor, Tensor]:
         """Features of a layer to go on with, and a term's distance there, ``(B,)``."""

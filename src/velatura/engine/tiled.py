@@ -167,7 +167,7 @@ class TiledObjective(Objective):
             # Of one tile, sums that are a step old would save nothing.
             return super(TiledObjective, self).__call__(canvas) if self._fits(size) else self._terms(canvas)
 
-        return self._in_memory(size, terms)
+        return self.in_memory(size, terms)
 
     def _targets(self, picture: Tensor, *, of: Collection[str]) -> dict[str, dict[str, Target]]:
         size = (picture.shape[2], picture.shape[3])
@@ -177,9 +177,9 @@ class TiledObjective(Objective):
                 return super(TiledObjective, self)._targets(picture, of=of)
             return self._targets_in_tiles(picture, of)
 
-        return self._in_memory(size, targets)
+        return self.in_memory(size, targets)
 
-    def _in_memory(self, size: tuple[int, int], compute: Callable[[], T]) -> T:
+    def in_memory(self, size: tuple[int, int], compute: Callable[[], T]) -> T:
         """What ``compute`` gives, in smaller tiles as long as there is no room for it."""
         while True:
             try:
