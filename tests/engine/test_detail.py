@@ -7,6 +7,7 @@ from torch.testing import assert_close
 from velatura.engine.detail import detail_of, limited_detail
 from velatura.ops.color import luma
 from velatura.ops.filters import energy_above
+from velatura.ops.resize import fit
 
 
 def noise(amplitude, *, size=(48, 64), seed=0):
@@ -22,7 +23,8 @@ def energy(picture):
 def limited(picture, *, styles, blend=(1.0,), strength=1.0, content=None, most=1.0):
     edge = max(picture.shape[1:])
     content = noise(0.02, seed=9) if content is None else content
-    allowed = detail_of(content, styles, blend, edge=edge, style_edge=edge, strength=strength)
+    sizes = [fit(*style.shape[1:], edge) for style in styles]
+    allowed = detail_of(content, styles, blend, edge=edge, style_sizes=sizes, strength=strength)
     found = limited_detail(picture[None], most * allowed)
     return picture if found.data_ptr() == picture.data_ptr() else found[0]
 

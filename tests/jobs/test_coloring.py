@@ -311,7 +311,9 @@ def test_a_grey_photograph_is_told_of(two_steps, color):
 
 def test_paintings_are_recoloured_at_the_size_that_they_are_looked_at():
     style = picture(3, (1.0, 0.8, 0.7), size=(100, 200))
-    coloring = Coloring(MatchMonge(), PHOTO.pixels, [style.pixels], blend=[1.0], size=(48, 64), style_edge=64)
+    coloring = Coloring(
+        MatchMonge(), PHOTO.pixels, [style.pixels], blend=[1.0], size=(48, 64), style_sizes=[(32, 64)]
+    )
     assert coloring.styles[0].shape == (3, 32, 64)
     assert_close(moments(coloring.styles[0]), moments(PHOTO.pixels), rtol=0.02, atol=1e-4)
 

@@ -3,9 +3,14 @@
 import pytest
 import torch
 
+from velatura.backbones import build_backbone
 from velatura.core.errors import ConfigError
+from velatura.engine.footprint import measure_footprint
+from velatura.engine.optimization import OptimizationStylizer
+from velatura.engine.precision import Precision
 from velatura.imaging import Picture
 from velatura.jobs import memory
+from velatura.jobs.memory import run_of
 from velatura.jobs.stylize import stylization, stylize_pictures
 
 
@@ -72,3 +77,17 @@ def test_what_fits_in_no_tile_is_refused(monkeypatch):
     monkeypatch.setattr(memory, "free_memory", lambda _: 2**20)
     with pytest.raises(ConfigError, match=r"480x224 pixels take .* even in the smallest tiles"):
         _run([])
+
+
+def test_a_panorama_is_foretold_by_its_own_pixels():
+    """By the long edge alone, its painting would have 300 megapixels."""
+    method = stylization("fast", changes={"pyramid.steps": [1], "backbone.weights": "random"}).method
+    backbone = build_backbone(method.backbone)
+    stylizer = OptimizationStylizer(method, backbone, precision=Precision(torch.float32, torch.channels_last))
+    rng = torch.Generator().manual_seed(1)
+    photo, painting = (Picture(torch.rand((3, *size), generator=rng)) for size in ((6, 1000), (600, 800)))
+    run = run_of(stylizer, photo, [painting], (120, 20000), saved=False)
+    footprint = measure_footprint(stylizer, size=(120, 20000))
+    tile = stylizer.objective.needs.least_edge
+    assert run.paintings == [pytest.approx(2 * 120 * 20000, rel=1e-3)]
+    assert footprint.peak(run, tile=tile**2) - footprint.base < 2**31

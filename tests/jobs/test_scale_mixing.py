@@ -105,9 +105,26 @@ def test_a_terms_blend_has_a_weight_for_each_painting():
 
 def test_a_painting_is_looked_at_as_large_as_asked():
     by_size = stylization(changes={"style_size": 96}).method
-    assert by_size.style_edge(64, 64) == 96
-    assert by_size.style_edge(32, 64) == 48
+    assert by_size.looked_at((30, 40), (48, 64), (48, 64)) == (72, 96)
+    assert by_size.looked_at((30, 40), (24, 32), (48, 64)) == (36, 48)
     by_scale = stylization(changes={"style_scale": 1.5}).method
-    assert by_scale.style_edge(64, 64) == 96
+    assert by_scale.looked_at((30, 40), (48, 64), (48, 64)) == (72, 96)
     with pytest.raises(ConfigError, match="both say how large the painting is looked at"):
         stylization(changes={"style_size": 96, "style_scale": 2.0})
+
+
+@pytest.mark.parametrize(
+    ("painting", "canvas", "scale", "expected"),
+    [
+        ((600, 800), (400, 600), 1.0, (450, 600)),
+        ((800, 600), (400, 600), 1.5, (900, 675)),
+        ((500, 500), (300, 600), 1.0, (600, 600)),
+        # Square, of twice 40x1000 pixels, or four times as many.
+        ((500, 500), (40, 1000), 1.0, (282, 282)),
+        ((500, 500), (40, 1000), 2.0, (565, 565)),
+        ((120, 480), (1000, 20), 1.0, (100, 400)),
+    ],
+)
+def test_beside_a_panorama_a_painting_has_twice_its_pixels_at_most(painting, canvas, scale, expected):
+    method = stylization(changes={"style_scale": scale}).method
+    assert method.looked_at(painting, canvas, canvas) == expected

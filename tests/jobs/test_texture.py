@@ -6,6 +6,7 @@ from torch.testing import assert_close
 
 from velatura.core.errors import Cancelled, ConfigError
 from velatura.engine.checkpoint import Checkpoints
+from velatura.engine.method import Optimization
 from velatura.imaging import Picture, read_picture
 from velatura.jobs.saving import Saving
 from velatura.jobs.texture import TextureJob, texture_pictures, texturing
@@ -126,6 +127,21 @@ def test_marks_grow_with_the_scale(style):
         return float((pixels[..., 1:] - pixels[..., :-1]).abs().mean())
 
     assert fineness(2.0) < 0.8 * fineness(1.0)
+
+
+def test_a_size_of_the_painting_is_said_by_its_scale():
+    with pytest.raises(ConfigError, match="in its own size times scale; leave style_size out"):
+        how(changes={"style_size": 40})
+
+
+def test_a_slim_texture_looks_at_its_painting_in_the_paintings_own_size():
+    seen = []
+    painting = Picture(torch.rand((3, 60, 80), generator=torch.Generator().manual_seed(1)))
+    looked_at = Optimization.looked_at
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Optimization, "looked_at", lambda *of: seen.append(looked_at(*of)) or seen[-1])
+        texture_pictures([painting], how((400, 20), changes={"pyramid.smallest": 0, "pyramid.steps": [1]}))
+    assert set(seen) == {(60, 80)}
 
 
 def test_two_paintings_are_blended(style):

@@ -30,7 +30,7 @@ def detail_of(
     blend: Sequence[float],
     *,
     edge: int,
-    style_edge: int,
+    style_sizes: Sequence[tuple[int, int]],
     strength: float,
 ) -> float:
     """Energy of fine detail that a picture is to have.
@@ -40,7 +40,7 @@ def detail_of(
         styles: Paintings, each ``(3, h, w)`` in [0, 1].
         blend: Weight of each painting; they sum to 1.
         edge: Longer edge of the picture, in pixels.
-        style_edge: Longer edge of the paintings beside it.
+        style_sizes: Height and width of each painting beside it.
         strength: Below 1, so much of it is the paintings' and the rest the photograph's, that little strength
             does not take the photograph's own detail away.
 
@@ -49,9 +49,14 @@ def detail_of(
     """
     share = min(strength, 1.0)
     of_styles = sum(
-        weight * _energy(_sized(style, style_edge)) for style, weight in zip(styles, blend, strict=True)
+        weight * _energy(_sized(style, size))
+        for style, size, weight in zip(styles, style_sizes, blend, strict=True)
     )
-    return share * of_styles + (0.0 if share == 1 else (1 - share) * _energy(_sized(content, edge)))
+    return share * of_styles + (
+        0.0
+        if share == 1
+        else (1 - share) * _energy(_sized(content, fit(content.shape[1], content.shape[2], edge)))
+    )
 
 
 def limited_detail(picture: Tensor, allowed: float, *, wrap: Wrap = "none") -> Tensor:
@@ -80,5 +85,5 @@ def _energy(picture: Tensor) -> float:
     return float(energy_above(luma(picture), _FREQUENCY))
 
 
-def _sized(picture: Tensor, long_edge: int) -> Tensor:
-    return resize(picture[None], fit(picture.shape[1], picture.shape[2], long_edge)).clamp(0, 1)
+def _sized(picture: Tensor, size: tuple[int, int]) -> Tensor:
+    return resize(picture[None], size).clamp(0, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
@@ -17,9 +18,13 @@ from velatura.engine.objective import Term
 from velatura.engine.pyramid import Pyramid
 from velatura.engine.tiled import TileStatistics
 from velatura.initializations import Initialization, initializations
+from velatura.ops.resize import fit
 from velatura.optimizers import ImageOptimizer, optimizers
 
 __all__ = ["FineStyle", "Optimization"]
+
+_MOST_OF_THE_CANVAS = 2
+"""Pixels of a painting over those of the canvas, where both are of one scale."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,8 +96,25 @@ class Optimization:
                     "take its target from content or style"
                 )
 
-    def style_edge(self, edge: int, finished: int) -> int:
-        """Longer edge of the paintings beside a canvas of one on the way to ``finished``, all in pixels."""
-        if self.style_size is None:
-            return round(edge * self.style_scale)
-        return max(1, round(self.style_size * edge / finished))
+    def looked_at(
+        self, painting: tuple[int, int], canvas: tuple[int, int], finished: tuple[int, int]
+    ) -> tuple[int, int]:
+        """Height and width that a painting is looked at beside a canvas.
+
+        Its longer edge is ``style_scale`` times the canvas's. Beside a panorama that would be many more
+        pixels than the canvas has: of a painting that would have more than twice the canvas's, times
+        ``style_scale`` squared, the edge is the one that makes it exactly so many. ``style_size`` is taken
+        as it is.
+
+        Args:
+            painting: Its own height and width.
+            canvas: Height and width of the canvas.
+            finished: Those of the canvas that it is on the way to.
+        """
+        if self.style_size is not None:
+            return fit(*painting, max(1, round(self.style_size * max(canvas) / max(finished))))
+        height, width = fit(*painting, round(max(canvas) * self.style_scale))
+        most = _MOST_OF_THE_CANVAS * math.prod(canvas) * self.style_scale**2
+        if height * width <= most:
+            return height, width
+        return fit(*painting, max(1, math.floor(math.sqrt(most * max(painting) / min(painting)))))

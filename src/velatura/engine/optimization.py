@@ -25,7 +25,7 @@ from velatura.engine.precision import Precision, laid_out
 from velatura.engine.pyramid import Scale, work_done
 from velatura.engine.regional import Placement, RegionalObjective
 from velatura.engine.tiled import TiledObjective
-from velatura.ops.resize import fit, resize, resize_within
+from velatura.ops.resize import resize, resize_within
 from velatura.ops.wrap import resize_wrapped
 
 __all__ = ["OptimizationStylizer"]
@@ -146,10 +146,9 @@ class OptimizationStylizer:
     ) -> Tensor:
         """Takes the targets at one scale of those up to the last; returns the content at that size."""
         small = self.photograph(content, scale.size)
-        long_edge = self.style_edge(scale.size, (last or scale).size)
         paintings = []
         for number, style in enumerate(styles, start=1):
-            height, width = fit(style.shape[1], style.shape[2], long_edge)
+            height, width = self.looked_at(style, scale.size, (last or scale).size)
             needed = self.backbone.smallest_input(self.objective.layers)
             if min(height, width) < needed:
                 raise ConfigError(
@@ -166,9 +165,9 @@ class OptimizationStylizer:
                 self.objective.aim(small, paintings, blend)
         return small
 
-    def style_edge(self, size: tuple[int, int], finished: tuple[int, int]) -> int:
-        """Longer edge of the paintings beside a canvas of ``size`` on the way to ``finished``, in pixels."""
-        return self.method.style_edge(max(size), max(finished))
+    def looked_at(self, style: Tensor, size: tuple[int, int], finished: tuple[int, int]) -> tuple[int, int]:
+        """Size that a painting ``(3, h, w)`` is looked at: see :meth:`Optimization.looked_at`."""
+        return self.method.looked_at((style.shape[1], style.shape[2]), size, finished)
 
     def begun(
         self, photograph: Tensor, styles: Sequence[Tensor], blend: Sequence[float], start: Tensor | None
@@ -202,7 +201,7 @@ class OptimizationStylizer:
             styles,
             blend,
             edge=max(size),
-            style_edge=self.style_edge(size, size),
+            style_sizes=[self.looked_at(style, size, size) for style in styles],
             strength=self.strength,
         )
         return limited_detail(picture, self.method.detail * painted, wrap=self.backbone.wrap)

@@ -15,7 +15,7 @@ from velatura.core.progress import OnProgress, Progress
 from velatura.imaging import Picture
 from velatura.jobs.schema import assign, build
 from velatura.networks import StyleCount
-from velatura.ops.resize import fit, resize
+from velatura.ops.resize import resize
 
 __all__ = ["Coloring", "check_color", "color_mode", "color_notes", "split_color", "with_color_setting"]
 
@@ -126,7 +126,7 @@ class Coloring:
         styles: The paintings, each ``(3, h, w)`` in [0, 1].
         blend: Weight of each painting; they sum to 1.
         size: Height and width of the result, in pixels.
-        style_edge: Longer edge that paintings are looked at, in pixels.
+        style_sizes: Height and width that each painting is looked at, in pixels.
     """
 
     def __init__(
@@ -137,13 +137,18 @@ class Coloring:
         *,
         blend: Sequence[float],
         size: tuple[int, int],
-        style_edge: int,
+        style_sizes: Sequence[tuple[int, int]],
     ) -> None:
         self.mode, self.blend = mode, blend
         self._photo, self._paintings = content, [style[None] for style in styles]
         self.content, self.styles = content, list(styles)
         if mode.recolors or mode.composes:
-            self._paintings = [_fitted(style, style_edge) for style in self._paintings]
+            # First, because what has other pixels has other moments: a grain is flattened where it is made
+            # smaller.
+            self._paintings = [
+                resize(style, looked_at).clamp(0, 1)
+                for style, looked_at in zip(self._paintings, style_sizes, strict=True)
+            ]
             given, styles_given = mode.prepare(self._at(size), self._paintings)
             self.styles = [style[0] for style in styles_given]
             if mode.composes:
@@ -178,8 +183,3 @@ class Coloring:
     def _at(self, size: tuple[int, int]) -> Tensor:
         """The photograph at a size, ``(1, 3, *size)``."""
         return resize(self._photo[None], size).clamp(0, 1)
-
-
-def _fitted(painting: Tensor, edge: int) -> Tensor:
-    # First, because what has other pixels has other moments: a grain is flattened where it is made smaller.
-    return resize(painting, fit(painting.shape[2], painting.shape[3], edge)).clamp(0, 1)

@@ -10,7 +10,6 @@ from velatura.core.progress import OnProgress, Progress
 from velatura.engine.footprint import Run, choose_tile, free_memory, measure_footprint
 from velatura.engine.optimization import OptimizationStylizer
 from velatura.imaging import Picture
-from velatura.ops.resize import fit
 
 __all__ = ["foretell_memory"]
 
@@ -88,11 +87,10 @@ def run_of(
     saved: bool,
 ) -> Run:
     """What a run passes through: see :func:`foretell_memory`."""
-    long_edge = stylizer.style_edge(size, size)
     return Run(
         scales=stylizer.scales(size),
         photo=content.height * content.width,
-        paintings=[math.prod(fit(style.height, style.width, long_edge)) for style in styles],
+        paintings=[math.prod(stylizer.looked_at(style.pixels, size, size)) for style in styles],
         saved=saved,
     )
 

@@ -31,6 +31,7 @@ from velatura.jobs.stylization import (
     result_size,
     too_large_is_said,
 )
+from velatura.ops.resize import fit
 from velatura.ops.threads import computing_threads
 
 __all__ = ["OWN_SIZE", "blends_for", "stylize_in_one_pass", "with_styles"]
@@ -130,7 +131,7 @@ def stylize_in_one_pass(
             # Where masks place them, each counts once.
             blend=[sum(each) / len(blends) for each in zip(*blends, strict=True)],
             size=size,
-            style_edge=min(max(size), MOST_OF_A_STYLE),
+            style_sizes=[fit(style.height, style.width, min(max(size), MOST_OF_A_STYLE)) for style in styles],
         )
         outcome = stylizer(
             coloring.content,

@@ -104,7 +104,8 @@ def mixed_style(
     """
     method = how.method
     assert isinstance(method, Optimization)
-    edge = method.style_edge(max(result_size(content, how)), max(result_size(content, how)))
+    size = result_size(content, how)
+    edge = max(method.looked_at((coarse.height, coarse.width), size, size))
     laid_on = replace(
         how,
         method=fine_method(method, build_backbone(method.backbone, seed=how.seed)),

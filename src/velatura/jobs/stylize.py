@@ -262,7 +262,7 @@ def _optimize(
             [style.over().pixels for style in styles],
             blend=regional.blend,
             size=size,
-            style_edge=stylizer.style_edge(size, size),
+            style_sizes=[stylizer.looked_at(style.pixels, size, size) for style in styles],
         )
         outcome = stylizer(
             coloring.content,

@@ -77,6 +77,10 @@ class Texturing(Computing):
                 raise ConfigError(
                     f"term {name!r} is of the content, and a texture has no photograph; use velatura stylize"
                 )
+        if self.method.style_size is not None:
+            raise ConfigError(
+                "a texture's painting is looked at in its own size times scale; leave style_size out"
+            )
         start = self.method.initialization
         if start.name in _OF_A_PHOTOGRAPH:
             raise ConfigError(
@@ -242,7 +246,10 @@ def _scaled(
     style_scale = how.scale * min(own, long_edge) / long_edge
     if style_scale > 16:
         raise ConfigError(f"a scale of {how.scale:g} makes the painting more than 16 times the texture")
-    method, start = replace(how.method, style_scale=style_scale), how.method.initialization
+    # In pixels: its own size does not depend on the texture's proportions.
+    looked_at = max(1, round(how.scale * min(own, long_edge)))
+    method = replace(how.method, style_scale=1.0, style_size=looked_at)
+    start = how.method.initialization
     if isinstance(start, Patches):
         method = replace(method, initialization=replace(start, scale=style_scale))
     if method.pyramid.smallest == 0:
