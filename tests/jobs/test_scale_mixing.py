@@ -1,5 +1,7 @@
 """Several styles: the fine one of one painting, the composition of another; blends of one term."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.testing import assert_close
@@ -36,6 +38,21 @@ def test_the_fine_style_is_taken_by_low_layers_from_the_painting_without_content
     assert list(fine_method(deeper, backbone).terms["style"].layers)[-1] == "relu3_1"
     with pytest.raises(ConfigError, match="no layer of the style is at or below conv1_1"):
         fine_method(stylization(changes={"fine.until": "conv1_1"}).method, backbone)
+
+
+def test_a_network_without_the_layer_says_which_setting_names_it():
+    method = stylization("bisht2023", changes={"backbone.weights": "random"}).method
+    resnet = build_backbone(method.backbone)
+    message = r"is 'relu2_1', which resnet18 has not; .*, such as fine\.until=layer1 \(known: conv1,"
+    with pytest.raises(ConfigError, match=message):
+        fine_method(method, resnet)
+    slip = replace(method, fine=replace(method.fine, until="layr2"))
+    with pytest.raises(
+        ConfigError, match=r"is 'layr2', which resnet18 has not; did you mean 'layer2'\? \(known:"
+    ):
+        fine_method(slip, resnet)
+    until = replace(method, fine=replace(method.fine, until="layer1"))
+    assert list(fine_method(until, resnet).terms["style"].layers) == ["conv1", "layer1"]
 
 
 def test_the_mixture_is_the_painting_that_is_used():

@@ -11,7 +11,7 @@ from typing import Any
 
 from velatura.backbones import Backbone, build_backbone
 from velatura.colors import StyleColors
-from velatura.core.errors import ConfigError
+from velatura.core.errors import ConfigError, nearest_hint
 from velatura.core.progress import OnProgress, Progress
 from velatura.engine.method import FineStyle, Optimization
 from velatura.engine.objective import IMAGE, Term
@@ -52,7 +52,7 @@ def fine_method(method: Optimization, backbone: Backbone) -> Optimization:
         ConfigError: The network has no such layer, or the style none at or below it.
     """
     order = [IMAGE, *backbone.layers]
-    (last,) = backbone.check_layers([method.fine.until])
+    last = _deepest(method, backbone)
     low = set(order[: order.index(last) + 1])
     terms = {name: _below(term, low) for name, term in method.terms.items() if term.of == "style"}
     terms = {name: term for name, term in terms.items() if term.layers and term.weight}
@@ -69,6 +69,21 @@ def fine_method(method: Optimization, backbone: Backbone) -> Optimization:
         style_scale=1.0,
         style_size=None,
         fine=FineStyle(),
+    )
+
+
+def _deepest(method: Optimization, backbone: Backbone) -> str:
+    until = method.fine.until
+    if until in backbone.layers or until in backbone.missing:
+        return backbone.check_layers([until])[0]
+    # Nobody may have named it: it is that of a VGG where nothing else is set.
+    of_style = {layer for term in method.terms.values() if term.of == "style" for layer in term.layers}
+    deeper = [layer for layer in backbone.layers if layer in of_style][1:]
+    advice = f"; set it to one of its layers, such as fine.until={deeper[0]}" if deeper else ""
+    raise ConfigError(
+        f"fine.until, the deepest layer that is taken of the fine style, is {until!r}, which "
+        f"{method.backbone.name} has not{nearest_hint(until, backbone.layers) or advice} "
+        f"(known: {', '.join(backbone.layers)})"
     )
 
 
