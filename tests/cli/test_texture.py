@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from velatura.imaging import read_picture
@@ -34,6 +36,12 @@ def test_a_tileable_texture_is_rounded_up_and_says_so(texture, tmp_path):
     assert read_picture(tmp_path / "out.png").width == 64
 
 
+def test_a_texture_in_tiles(texture, tmp_path):
+    record = tmp_path / "record.json"
+    assert texture("--size", 40, "--tile", 400, "--record", record).status == 0
+    assert json.loads(record.read_text())["texturing"]["method"]["tile"] == 400
+
+
 def test_pictures_on_the_way(texture, tmp_path):
     assert texture("--size", 32, "--save-every", 1).status == 0
     assert (tmp_path / "out-00001.png").exists()
@@ -53,6 +61,7 @@ def test_pictures_on_the_way(texture, tmp_path):
         (["--preset", "textures"], "unknown preset 'textures'; did you mean 'texture'?"),
         (["--init", "content"], "the initialisation 'content' is of a photograph, and a texture has none"),
         (["--start", "a.png", "--init", "grey"], "--start needs the initialisation 'picture', not 'grey'"),
+        (["--size", "64", "--tile", "40"], "a tile of 40 pixels is smaller than what the deepest layer sees"),
         (["--scale", "0"], "scale: input should be greater than 0, not 0.0"),
         (["--blend", "1,2"], "blend has 2 weights for 1 style pictures; give one for each"),
         (["--start", "none.png"], "none.png"),

@@ -9,7 +9,7 @@ import typer
 from velatura.core.errors import ConfigError
 from velatura.jobs.schema import help_of
 
-__all__ = ["field_option", "given", "merged", "numbers", "option"]
+__all__ = ["field_option", "given", "merged", "numbers", "option", "tile_option"]
 
 
 def field_option(
@@ -28,6 +28,15 @@ def field_option(
 def option(metavar: str, help: str, *names: str, panel: str) -> Any:  # noqa: A002 - typer's name
     """An option of no field's own name; without names, that of the parameter."""
     return typer.Option(*names, metavar=metavar, help=help, rich_help_panel=panel)
+
+
+def tile_option(panel: str) -> Any:
+    """``--tile``, of an optimisation."""
+    help_text = (
+        "Longest edge in pixels computed at once, at least what the deepest layer sees: 176 for the preset "
+        "fast; unset: all, or less if memory runs out"
+    )
+    return typer.Option("--tile", metavar="PIXELS", help=help_text, rich_help_panel=panel)
 
 
 def given(options: dict[str, Any]) -> dict[str, Any]:

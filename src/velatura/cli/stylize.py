@@ -12,12 +12,11 @@ import typer
 from velatura.cli.batch import contents_of, output_for, run_batch
 from velatura.cli.help import App
 from velatura.cli.one import run_one
-from velatura.cli.options import field_option, given, merged, numbers, option
+from velatura.cli.options import field_option, given, merged, numbers, option, tile_option
 from velatura.cli.regions import feather_option, labels_option, protect_option, regions_of, split_masks
 from velatura.cli.styles import fine_style_option, layers_option, style_changes, style_number_option
 from velatura.core.errors import ConfigError
 from velatura.core.lengths import pixels_of
-from velatura.engine.method import Optimization
 from velatura.engine.one_pass import OnePass
 from velatura.jobs.models import load_model
 from velatura.jobs.one_pass import with_styles
@@ -217,10 +216,7 @@ def stylize(
         ),
     ] = None,
     threads: Annotated[int | None, _how("threads", "N", panel=_RUN)] = None,
-    tile: Annotated[
-        int | None,
-        typer.Option("--tile", metavar="PIXELS", help=help_of(Optimization, "tile"), rich_help_panel=_RUN),
-    ] = None,
+    tile: Annotated[int | None, tile_option(_RUN)] = None,
     quality: Annotated[int | None, _saved("quality", "N")] = None,
     bits: Annotated[int | None, _saved("bits", "8|16")] = None,
     icc: Annotated[str | None, _saved("icc", "srgb|keep")] = None,

@@ -10,7 +10,7 @@ import typer
 
 from velatura.cli.help import App
 from velatura.cli.one import run_one
-from velatura.cli.options import field_option, given, merged, numbers, option
+from velatura.cli.options import field_option, given, merged, numbers, option, tile_option
 from velatura.core.errors import ConfigError
 from velatura.jobs.saving import Saving
 from velatura.jobs.schema import build, help_of, parse_assignment
@@ -90,6 +90,7 @@ def texture(
     device: Annotated[str | None, _how("device", "NAME", panel=_RUN)] = None,
     precision: Annotated[str | None, _how("precision", "NAME", panel=_RUN)] = None,
     threads: Annotated[int | None, _how("threads", "N", panel=_RUN)] = None,
+    tile: Annotated[int | None, tile_option(_RUN)] = None,
     quality: Annotated[int | None, _saved("quality", "N")] = None,
     bits: Annotated[int | None, _saved("bits", "8|16")] = None,
     record: Annotated[str | None, _saved("record", "FILE")] = None,
@@ -119,6 +120,7 @@ def texture(
         "initialization.path": start,
         "pyramid.steps": numbers("steps", steps),
         "terms.smoothness.weight": tv,
+        "tile": tile,
     }
     how = texturing(
         preset,
