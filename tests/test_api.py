@@ -158,6 +158,9 @@ def test_cancelled_before_it_began():
         ({"settings": {"optimiser.lr": 1}}, "unknown setting 'optimiser'; did you mean 'optimizer'"),
         ({"settings": {"optimizer.name": 5}}, "unknown optimizer '5'"),
         ({"strenght": 2}, "unknown setting 'strenght'; did you mean 'strength'"),
+        ({"tile": 400}, r"^tile is a setting of the method, .*; give it as settings=\{'tile': 400\}$"),
+        ({"style_scale": 2.0}, r"give it as settings=\{'style_scale': 2.0\}$"),
+        ({"optimizer.lr": 0.1}, r"give it as settings=\{'optimizer.lr': 0.1\}$"),
         ({"size": 0}, "size: .*greater than or equal to 1"),
         ({"device": "cpu:"}, "unknown device 'cpu:'"),
         ({"size": 15}, "a canvas of 15x11 pixels is too small"),
@@ -166,6 +169,16 @@ def test_cancelled_before_it_began():
 def test_a_wrong_request_is_refused(options, message):
     with pytest.raises(ConfigError, match=message):
         _stylize(_tensor(PHOTO), _tensor(PAINTING), **options)
+
+
+def test_keywords_of_the_method_in_the_other_calls():
+    painting = _tensor(PAINTING)
+    with pytest.raises(ConfigError, match=r"give it as settings=\{'tile': 400\}"):
+        velatura.texture(painting, tile=400)
+    with pytest.raises(ConfigError, match=r"give it as settings=\{'octaves': 3\}"):
+        velatura.reconstruct("deepdream", painting, layer="relu4_1", octaves=3)
+    with pytest.raises(ConfigError, match=r"give it as settings=\{'tile': 400\}"):
+        velatura.reconstruct("content", painting, layer="relu4_1", tile=400)
 
 
 def test_what_is_no_picture_is_refused(tmp_path):

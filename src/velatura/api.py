@@ -6,20 +6,23 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from velatura.core.config import annotations_of
 from velatura.core.errors import ConfigError, unknown_name
 from velatura.core.progress import OnProgress, never, silent
 from velatura.engine.checkpoint import Checkpoints
+from velatura.engine.deepdream import DeepDream
+from velatura.engine.method import Optimization
 from velatura.engine.one_pass import OnePass
 from velatura.imaging import Picture, PictureSource, read_picture, write_picture
-from velatura.jobs.dream import dream_picture, dreaming
+from velatura.jobs.dream import Dreaming, dream_picture, dreaming
 from velatura.jobs.judging import Evaluator, Networks, evaluation, network_named, without_absent
 from velatura.jobs.models import Model, load_model
 from velatura.jobs.one_pass import OWN_SIZE, with_styles
 from velatura.jobs.reconstruct import reconstruct_picture, reconstruction
 from velatura.jobs.regions import Region, Regions, paintings_of, placed_pictures
 from velatura.jobs.result import Result
-from velatura.jobs.stylize import stylization, stylize_pictures
-from velatura.jobs.texture import DEFAULT_TEXTURE, texture_pictures, texturing
+from velatura.jobs.stylize import Stylization, stylization, stylize_pictures
+from velatura.jobs.texture import DEFAULT_TEXTURE, Texturing, texture_pictures, texturing
 from velatura.ops.wrap import Wrap
 
 __all__ = [
@@ -105,6 +108,7 @@ def stylize(
     if start is not None:
         changes.setdefault("initialization.name", "picture")
     controls = {"structure": structure, "tv": tv, "refine": refine is not None}
+    _check_options(options, Stylization, (Optimization, OnePass))
     named = model.path if isinstance(model, Model) else model
     how = stylization(
         preset, model=None if named is None else str(named), changes=changes, controls=controls, **options
@@ -217,10 +221,12 @@ def reconstruct(
     picture = Picture.of(image)
     chosen = {} if preset is None else {"preset": preset}
     if kind == "deepdream":
+        _check_options(options, Dreaming, (DeepDream,))
         how = dreaming(layer, changes=changes, **chosen, **options)
         return dream_picture(picture, how, on_progress=on_progress, cancelled=cancelled)
     if kind not in ("content", "style"):
         raise unknown_name("reconstruction", kind, ("content", "style", "deepdream"))
+    _check_options(options, Stylization, (Optimization,))
     return reconstruct_picture(
         picture,
         reconstruction(kind, layer, changes=changes, **chosen, **options),
@@ -279,6 +285,7 @@ def texture(
         changes.setdefault("initialization.name", "picture")
     if tv is not None:
         changes["terms.smoothness.weight"] = tv
+    _check_options(options, Texturing, (Optimization,))
     if size is not None:
         options["size"] = (size, size) if isinstance(size, int) else size
     styles: Sequence[Any] = style if isinstance(style, list | tuple) else [style]
@@ -357,3 +364,14 @@ def load_image(path: str | Path) -> Picture:
 def save_image(picture: PictureSource, path: str | Path, **options: Any) -> None:
     """Writes a picture in any form: see :func:`velatura.imaging.write_picture`."""
     write_picture(Picture.of(picture), path, **options)
+
+
+def _check_options(options: Mapping[str, Any], config: type, methods: Sequence[type]) -> None:
+    """Says of a keyword that is a setting of the method where it goes."""
+    for name, value in options.items():
+        in_method = any(name.partition(".")[0] in annotations_of(method) for method in methods)
+        if in_method and name not in annotations_of(config):
+            raise ConfigError(
+                f"{name} is a setting of the method, which has no keyword of its own; "
+                f"give it as settings={{{name!r}: {value!r}}}"
+            )
