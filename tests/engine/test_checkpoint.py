@@ -4,6 +4,7 @@ import resource
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch.testing import assert_close
 
@@ -54,7 +55,10 @@ def test_a_full_disk_is_said_and_leaves_the_last_one(path):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
     try:
-        with pytest.raises(OutputError, match=r"cannot write '.*run.safetensors': .*too large"):
+        with pytest.raises(
+            OutputError,
+            match=r"cannot write '.*run.safetensors': the file would be larger than is allowed here",
+        ):
             write_tensors(path, {"canvas": torch.ones(1000)}, {})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -123,3 +127,12 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_last(path):
     with pytest.raises(OutputError, match="cannot write"):
         write_tensors(path / "below", {"canvas": torch.ones(3)}, {})
     assert_close(read_tensors(path)[0], {"canvas": torch.zeros(3)})
+
+
+def test_a_full_disk_is_said_as_for_other_files(tmp_path, monkeypatch):
+    def full(*_):
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("velatura.engine.checkpoint.save_file", full)
+    with pytest.raises(OutputError, match=r"run.safetensors': the disk is full$"):
+        write_tensors(tmp_path / "run.safetensors", {}, {})

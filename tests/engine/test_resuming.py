@@ -9,8 +9,8 @@ import sys
 import pytest
 from torch.testing import assert_close
 
-from velatura.core.errors import ConfigError
-from velatura.engine.checkpoint import Checkpoints
+from velatura.core.errors import ConfigError, OutputError
+from velatura.engine.checkpoint import Checkpoints, write_checkpoint
 from velatura.engine.objective import Objective
 
 STEPS = 7
@@ -125,3 +125,22 @@ def test_a_broken_checkpoint_is_refused(small, tmp_path, cancelled_after):
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(ConfigError, match=r"cannot resume: .*run.safetensors is not a whole checkpoint"):
         _resumed(small, "adam", path)
+
+
+@pytest.mark.parametrize("fails_at", [{2, 3}, {STEPS + 1}])
+def test_a_checkpoint_that_cannot_be_written_ends_nothing(small, tmp_path, monkeypatch, fails_at):
+    path, calls, seen = tmp_path / "run.safetensors", itertools.count(1), []
+
+    def write(*args, **options):
+        if next(calls) in fails_at:
+            raise OutputError(f"cannot write '{path}': the disk is full")
+        write_checkpoint(*args, **options)
+
+    monkeypatch.setattr("velatura.engine.optimization.write_checkpoint", write)
+    checkpoints = Checkpoints(save_to=path, every_s=0)
+    outcome = small.paint(small.stylizer(), checkpoints=checkpoints, on_progress=seen.append)
+    assert len(outcome.history) == STEPS
+    told = [progress.message for progress in seen if progress.message]
+    note = f"cannot write '{path}': the disk is full; what was saved before stays"
+    assert (told, outcome.notes) == (([], (note,)) if STEPS + 1 in fails_at else ([note], ()))
+    assert_close(_resumed(small, "adam", path).pixels, outcome.pixels, rtol=0, atol=0)

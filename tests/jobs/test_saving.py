@@ -7,6 +7,7 @@ from PIL import Image
 
 from velatura.core.errors import ConfigError, OutputError
 from velatura.imaging import read_picture
+from velatura.jobs import saving as saving_module
 from velatura.jobs.result import Result
 from velatura.jobs.saving import Saving, Writer
 from velatura.jobs.schema import build
@@ -212,3 +213,21 @@ def test_without_matplotlib_a_plot_is_refused_before_the_run(job, tmp_path, monk
     monkeypatch.setattr("velatura.jobs.plot.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"^plots need matplotlib: pip install 'velatura\[eval\]'$"):
         run(job(saving={"plot": str(tmp_path / "losses.png")}))
+
+
+def test_a_full_disk_on_the_way_costs_no_picture(job, tmp_path, monkeypatch):
+    def full(picture, path, **options):
+        if path.name.startswith("way"):
+            raise OutputError(f"cannot write '{path}': the disk is full")
+        return write_picture(picture, path, **options)
+
+    write_picture = saving_module.write_picture
+    monkeypatch.setattr(saving_module, "write_picture", full)
+    seen = []
+    pattern = str(tmp_path / "way {step}.png")
+    run(job(saving={"save_every": 1, "save_pattern": pattern}), on_progress=seen.append)
+    assert (tmp_path / "out.png").exists()
+    told = [progress.message for progress in seen if progress.message]
+    assert len(seen) > 1
+    assert len(told) == 1
+    assert "way 1.png': the disk is full; the run goes on, without pictures on the way" in told[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,11 +26,15 @@ __all__ = [
 ]
 
 _KEY = "velatura.checkpoint"
+_OF_THE_SYSTEM = re.compile(r"\(os error (\d+)\)")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoints:
     """Where a run is saved, and what it goes on from.
+
+    A checkpoint that cannot be written does not end a stylization: that is said once on the way, and at the
+    end where the last one could not be written.
 
     Args:
         save_to: File to save to; none: nowhere.
@@ -125,6 +130,8 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
             save_file(plain, temporary, dict(metadata))
         except SafetensorError as error:
             # What the system says of a full disk, in words: there is no OSError behind it.
+            if (number := _OF_THE_SYSTEM.search(str(error))) is not None:
+                raise OSError(int(number[1]), str(error)) from error
             raise OutputError(f"cannot write {str(path)!r}: {error}") from error
         # It may put a file of its own there (0.8 does), which nobody but its owner may read.
         temporary.chmod(mode)

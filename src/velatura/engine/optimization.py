@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from velatura.backbones import Backbone
-from velatura.core.errors import ConfigError
+from velatura.core.errors import ConfigError, OutputError
 from velatura.core.memory import give_back_freed_memory
 from velatura.core.progress import OnProgress, Progress, never, silent
 from velatura.core.rng import generator
@@ -248,6 +248,7 @@ class _Run:
             "list of scales": [[*scale.size, scale.steps] for scale in scales],
         }
         self.saved_at = time.monotonic()
+        self.not_saved: list[str] = []
         path = checkpoints.resume_from
         self.descent = self._begun() if path is None else self._resumed(path)
 
@@ -257,6 +258,7 @@ class _Run:
                 self._climb()
             else:
                 self._advance(on_progress)
+        self.not_saved = []
         self._save()
         done = self._is_done()
         picture = self.descent.picture() if done else self.descent.picture_so_far()
@@ -265,7 +267,7 @@ class _Run:
         if done:
             picture = self.stylizer.held(picture, self.content, self.styles, self.blend)
         pixels = self.stylizer.shown(picture, self.content)[0].cpu().contiguous()
-        return Outcome(pixels=pixels, history=self.history, interrupted=not done)
+        return Outcome(pixels=pixels, history=self.history, interrupted=not done, notes=tuple(self.not_saved))
 
     def _is_done(self) -> bool:
         return self.scale == len(self.scales) - 1 and self._scale_is_done()
@@ -326,8 +328,10 @@ class _Run:
         loss = sum(terms.values())
         where = {"scale": self.scale + 1, "step": self.step, "size": list(scale.size)}
         self.history.append({**where, "loss": loss, "terms": terms})
+        failed_before = bool(self.not_saved)
         if time.monotonic() - self.saved_at >= self.checkpoints.every_s:
             self._save()
+        not_saved = [] if failed_before else self.not_saved
         on_progress(
             Progress(
                 step=sum(earlier.steps for earlier in self.scales[: self.scale]) + self.step,
@@ -338,7 +342,7 @@ class _Run:
                 size=scale.size,
                 loss=loss,
                 terms=terms,
-                message="; ".join([*([_ROLLED_BACK] if taken_back else []), *self._notes()]),
+                message="; ".join([*([_ROLLED_BACK] if taken_back else []), *not_saved, *self._notes()]),
                 picture=lambda: self.stylizer.shown(self.descent.picture(), self.content)[0].cpu(),
             )
         )
@@ -355,7 +359,11 @@ class _Run:
         of_objective = {
             f"{_OF_OBJECTIVE}{key}": value for key, value in self.stylizer.objective.state().items()
         }
-        write_checkpoint(
-            self.checkpoints.save_to, self.descent.state() | of_objective, where, of=self.fingerprint
-        )
+        try:
+            write_checkpoint(
+                self.checkpoints.save_to, self.descent.state() | of_objective, where, of=self.fingerprint
+            )
+        except OutputError as error:
+            # The picture may well have room, on another disk: the run is worth more than its checkpoint.
+            self.not_saved.append(f"{error}; what was saved before stays")
         self.saved_at = time.monotonic()

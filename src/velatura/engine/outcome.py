@@ -19,8 +19,10 @@ class Outcome:
         history: One entry a step: ``scale`` and ``step`` (of the scale, from 1), ``size`` (height and
             width), ``loss`` and ``terms`` (before the step).
         interrupted: Whether it was cancelled before its last step.
+        notes: What the user should know of it, a line each.
     """
 
     pixels: Tensor
     history: list[dict[str, Any]]
     interrupted: bool
+    notes: tuple[str, ...] = ()

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Gt, Interval
 
 from velatura.core.config import Idle, Setting
-from velatura.core.errors import ConfigError
+from velatura.core.errors import ConfigError, OutputError
 from velatura.core.files import atomic_path, check_writable, same_file
 from velatura.core.progress import OnProgress, Progress
 from velatura.engine.checkpoint import Checkpoints
@@ -90,6 +90,7 @@ class Writer:
         if saving.save_every is not None and saving.save_pattern is None:
             saving = replace(saving, save_pattern=_numbered(output))
         self.saving, self.output, self.inputs = saving, output, list(inputs)
+        self.failed = False
         self.extras = {
             name: Path(path)
             for name in ("record", "history", "plot", "checkpoint")
@@ -167,7 +168,10 @@ class Writer:
         return checkpoints if every_s is None else replace(checkpoints, every_s=every_s)
 
     def with_previews(self, on_progress: OnProgress, *, name: str) -> OnProgress:
-        """``on_progress``, with a picture written every ``save_every`` steps."""
+        """``on_progress``, with a picture written every ``save_every`` steps.
+
+        One that cannot be written ends nothing: the first is told of, as a message of its step.
+        """
         every = self.saving.save_every
         if every is None:
             return on_progress
@@ -175,10 +179,20 @@ class Writer:
         def report(progress: Progress) -> None:
             if progress.step % every == 0 and progress.picture is not None:
                 path = self.saving.preview(name, progress.step, progress.scale)
-                self._write(Picture(pixels=progress.picture()), path)
+                try:
+                    self._write(Picture(pixels=progress.picture()), path)
+                except OutputError as error:
+                    progress = self._with_failure(progress, error)
             on_progress(progress)
 
         return report
+
+    def _with_failure(self, progress: Progress, error: OutputError) -> Progress:
+        if self.failed:
+            return progress
+        self.failed = True
+        note = f"{error}; the run goes on, without pictures on the way where they cannot be written"
+        return replace(progress, message="; ".join(filter(None, [progress.message, note])))
 
     def write(self, result: Result, job: Mapping[str, Any]) -> tuple[str, ...]:
         """Writes everything, the picture first.

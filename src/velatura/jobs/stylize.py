@@ -282,6 +282,7 @@ def _optimize(
         notes=(
             *_notes(how, method, (content, *styles, *([] if start is None else [start]))),
             *color_notes(how.color, content),
+            *outcome.notes,
             *regional.notes,
         ),
     )

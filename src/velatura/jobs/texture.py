@@ -202,7 +202,7 @@ def texture_pictures(
         history=outcome.history,
         interrupted=outcome.interrupted,
         record=record,
-        notes=tuple(_notes(how, styles, size)),
+        notes=(*_notes(how, styles, size), *outcome.notes),
     )
 
 
