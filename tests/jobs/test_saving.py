@@ -231,3 +231,9 @@ def test_a_full_disk_on_the_way_costs_no_picture(job, tmp_path, monkeypatch):
     assert len(seen) > 1
     assert len(told) == 1
     assert "way 1.png': the disk is full; the run goes on, without pictures on the way" in told[0]
+
+
+def test_no_step_for_a_picture_on_the_way_is_told(job):
+    note = "no picture was written on the way: no step of the run is a multiple of 1000"
+    assert note in run(job(saving={"save_every": 1000})).notes
+    assert note not in run(job(saving={"save_every": 1})).notes

@@ -90,7 +90,7 @@ class Writer:
         if saving.save_every is not None and saving.save_pattern is None:
             saving = replace(saving, save_pattern=_numbered(output))
         self.saving, self.output, self.inputs = saving, output, list(inputs)
-        self.failed = False
+        self.num_previews, self.failed = 0, False
         self.extras = {
             name: Path(path)
             for name in ("record", "history", "plot", "checkpoint")
@@ -179,6 +179,7 @@ class Writer:
         def report(progress: Progress) -> None:
             if progress.step % every == 0 and progress.picture is not None:
                 path = self.saving.preview(name, progress.step, progress.scale)
+                self.num_previews += 1
                 try:
                     self._write(Picture(pixels=progress.picture()), path)
                 except OutputError as error:
@@ -209,6 +210,9 @@ class Writer:
         """
         record = {"job": job, **result.record}
         notes = self._write(result.picture, self.output, metadata={"velatura": json.dumps(record)})
+        if self.saving.save_every is not None and self.num_previews == 0:
+            every = self.saving.save_every
+            notes += (f"no picture was written on the way: no step of the run is a multiple of {every}",)
         for name, path in self.extras.items():
             match name:
                 case "record":
