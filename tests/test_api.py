@@ -91,7 +91,7 @@ def test_several_styles_with_a_blend(expected):
 
 
 def test_a_blend_of_the_wrong_length():
-    with pytest.raises(ConfigError, match="blend has 1 weights for 2 style pictures; give one for each"):
+    with pytest.raises(ConfigError, match="blend has 1 weight for 2 style pictures; give one for each"):
         _stylize(_tensor(PHOTO), (_tensor(PAINTING), _tensor(OTHER)), blend=[1.0])
 
 

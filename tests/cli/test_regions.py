@@ -69,7 +69,7 @@ def test_what_is_protected_stays_and_edges_fade(stylized, halves, photo, paintin
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["{painting}", "--mask", "{left}", "--mask", "{right}"], "2 masks for 1 paintings"),
+        (["{painting}", "--mask", "{left}", "--mask", "{right}"], "2 masks for 1 painting;"),
         (["{painting}", "--mask", "{left}", "--mask", "{right}={painting}"], "names no painting"),
         (["{painting}", "--mask", "={painting}"], "expected MASK=PAINTING"),
         (["--mask", "{left}={painting}*x"], "expected a number behind '*'"),

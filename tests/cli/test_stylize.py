@@ -143,7 +143,7 @@ def test_enlarging(stylize, tmp_path):
         (["--seed", "-1"], "seed: input should be greater than or equal to 0, not -1"),
         (["--threads", 0], "threads: input should be greater than or equal to 1, not 0"),
         (["--threads", 100_000], "threads: input should be less than or equal to 1024, not 100000"),
-        (["--blend", "0.5,0.5"], "blend has 2 weights for 1 style pictures; give one for each"),
+        (["--blend", "0.5,0.5"], "blend has 2 weights for 1 style picture; give one for each"),
         (["--blend", "0"], "blend weights are all zero; at least one must be above 0"),
         (["--blend", "-1"], "blend.0: input should be greater than or equal to 0, not -1.0"),
         (["--blend", "a"], "--blend: expected numbers with commas between them, not 'a'"),

@@ -63,7 +63,7 @@ def test_pictures_on_the_way(texture, tmp_path):
         (["--start", "a.png", "--init", "grey"], "--start needs the initialisation 'picture', not 'grey'"),
         (["--size", "64", "--tile", "40"], "a tile of 40 pixels is smaller than what the deepest layer sees"),
         (["--scale", "0"], "scale: input should be greater than 0, not 0.0"),
-        (["--blend", "1,2"], "blend has 2 weights for 1 style pictures; give one for each"),
+        (["--blend", "1,2"], "blend has 2 weights for 1 style picture; give one for each"),
         (["--start", "none.png"], "none.png"),
     ],
 )

@@ -145,7 +145,7 @@ def test_a_blend_that_does_not_sum_to_one_is_scaled_and_that_is_said(models, con
         ("cin", {"changes": {"styles": ["sea"]}}, 0, "unknown style of cin.safetensors 'sea'"),
         ("adain-slim", {}, 0, "adain-slim.safetensors needs a style picture"),
         ("adain-slim", {"changes": {"styles": ["waves"]}}, 1, "has none of its own; leave styles out"),
-        ("adain-slim", {"blend": (0.5, 0.5)}, 1, "blend has 2 weights for 1"),
+        ("adain-slim", {"blend": (0.5, 0.5)}, 1, "blend has 2 weights for 1 style picture;"),
     ],
 )
 def test_styles_that_do_not_fit_the_network(models, content, style, model, options, pictures, message):

@@ -116,7 +116,7 @@ def test_blends_that_a_term_cannot_have(changes, message):
 
 
 def test_a_terms_blend_has_a_weight_for_each_painting():
-    with pytest.raises(ConfigError, match="a term's blend has 1 weights for 2 style pictures"):
+    with pytest.raises(ConfigError, match="a term's blend has 1 weight for 2 style pictures"):
         velatura.stylize(picture(1), [picture(2), picture(3)], settings={"terms.style.blend": [1.0]}, size=64)
 
 

@@ -318,7 +318,7 @@ def test_weights_of_a_blend_sum_to_one(blend, weights):
 @pytest.mark.parametrize(
     ("blend", "complaint"),
     [
-        ((1,), "^blend has 1 weights for 2 style pictures; give one for each$"),
+        ((1,), "^blend has 1 weight for 2 style pictures; give one for each$"),
         ((1, 2, 3), "^blend has 3 weights for 2 style pictures"),
         ((), "^blend has 0 weights"),
         ((0, 0), "^blend weights are all zero; at least one must be above 0$"),

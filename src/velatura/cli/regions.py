@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from velatura.core.errors import ConfigError
+from velatura.core.errors import ConfigError, counted
 from velatura.jobs.regions import Region, Regions, parse_region
 from velatura.jobs.schema import build, help_of
 
@@ -71,8 +71,8 @@ def regions_of(
     """
     if plain and len(plain) != len(styles):
         raise ConfigError(
-            f"{len(plain)} masks for {len(styles)} paintings; give one for each, or name them: "
-            f"--mask {plain[0]}=PAINTING"
+            f"{counted(len(plain), 'mask')} for {counted(len(styles), 'painting')}; give one for each, or "
+            f"name them: --mask {plain[0]}=PAINTING"
         )
     in_order = tuple(Region(mask=mask, styles=(style,)) for mask, style in zip(plain, styles, strict=False))
     given = {"regions": (*placed, *in_order), "labels": labels, "protect": protect, "feather": feather}

@@ -16,6 +16,7 @@ __all__ = [
     "OutputError",
     "VelaturaError",
     "WeightsError",
+    "counted",
     "nearest_hint",
     "unknown_name",
 ]
@@ -58,6 +59,11 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> ConfigError:
     """
     names = sorted(known)
     return ConfigError(f"unknown {kind} {name!r}{nearest_hint(name, names)} (known: {', '.join(names)})")
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 mask``, ``2 masks``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def nearest_hint(name: str, known: Iterable[str]) -> str:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from velatura.backbones import Backbone
 from velatura.core.config import PartOf, Setting
-from velatura.core.errors import ConfigError, VelaturaError
+from velatura.core.errors import ConfigError, VelaturaError, counted
 from velatura.losses import Loss, Target, losses
 
 __all__ = ["IMAGE", "Objective", "Term", "Terms", "blended_target", "checked_target", "naming"]
@@ -64,8 +64,8 @@ class Term:
             return tuple(blend)
         if len(self.blend) != len(blend):
             raise ConfigError(
-                f"a term's blend has {len(self.blend)} weights for {len(blend)} style pictures; "
-                "give one for each"
+                f"a term's blend has {counted(len(self.blend), 'weight')} for "
+                f"{counted(len(blend), 'style picture')}; give one for each"
             )
         return tuple(weight / sum(self.blend) for weight in self.blend)
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from velatura.backbones import backbones
 from velatura.colors import ColorMode, StyleColors, colors
 from velatura.core.config import PartOf, Setting, annotations_of
-from velatura.core.errors import ConfigError, VelaturaError
+from velatura.core.errors import ConfigError, VelaturaError, counted
 from velatura.engine.method import Optimization
 from velatura.engine.one_pass import OnePass
 from velatura.engine.tiled import runs_out_of_memory
@@ -169,7 +169,8 @@ def blend_weights(blend: Sequence[float] | None, num_styles: int) -> tuple[float
     weights = tuple(blend) if blend is not None else (1.0,) * num_styles
     if len(weights) != num_styles:
         raise ConfigError(
-            f"blend has {len(weights)} weights for {num_styles} style pictures; give one for each"
+            f"blend has {counted(len(weights), 'weight')} for {counted(num_styles, 'style picture')}; "
+            "give one for each"
         )
     if sum(weights) <= 0:
         raise ConfigError("blend weights are all zero; at least one must be above 0")
