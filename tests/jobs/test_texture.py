@@ -160,6 +160,9 @@ def test_a_resumed_texture_has_the_pixels_of_an_unbroken_one(style, tmp_path):
     assert first.interrupted
     rest = texture_pictures([style], how(), checkpoints=Checkpoints(resume_from=tmp_path / "run"))
     assert torch.equal(rest.picture.pixels, whole.picture.pixels)
+    in_tiles = how(changes={"tile": 400})
+    rest = texture_pictures([style], in_tiles, checkpoints=Checkpoints(resume_from=tmp_path / "run"))
+    assert_close(rest.picture.pixels, whole.picture.pixels, rtol=0, atol=1e-4)
     with pytest.raises(ConfigError, match="scale"):
         texture_pictures([style], how(scale=0.5), checkpoints=Checkpoints(resume_from=tmp_path / "run"))
 

@@ -38,6 +38,7 @@ __all__ = [
     "result_size",
     "stylization",
     "too_large_is_said",
+    "whatever_the_tile",
 ]
 
 # Weights such as 0.333 are meant as thirds.
@@ -215,6 +216,13 @@ def too_large_is_said(size: tuple[int, int]) -> Iterator[None]:
         raise VelaturaError(
             f"there is not enough memory for a picture of {width}x{height} pixels; choose a smaller size"
         ) from error
+
+
+def whatever_the_tile(method: Mapping[str, Any]) -> dict[str, Any]:
+    """A method as plain values without its tile, which changes nothing but how much memory a step takes."""
+    # Statistics that are exact are those of the whole picture, in tiles or not.
+    exact = {"tile_statistics": "exact"}
+    return {key: value for key, value in method.items() if key != "tile" and exact.get(key) != value}
 
 
 def fingerprint(picture: Picture) -> str:

@@ -39,6 +39,7 @@ from velatura.jobs.stylization import (
     result_size,
     stylization,
     too_large_is_said,
+    whatever_the_tile,
 )
 from velatura.ops.threads import computing_threads
 
@@ -301,8 +302,7 @@ def _with_fingerprint(checkpoints: Checkpoints | None, record: Mapping[str, Any]
     if checkpoints is None:
         return None
     settled = {key: value for key, value in record["stylization"].items() if key not in ("device", "threads")}
-    # Tiles change nothing but how much memory a step takes.
-    settled["method"] = {key: value for key, value in settled["method"].items() if key != "tile"}
+    settled["method"] = whatever_the_tile(settled["method"])
     prints = {
         **settled,
         _COMPUTED_IN: record["machine"]["precision"],

@@ -29,7 +29,13 @@ from velatura.jobs.record import machine_record
 from velatura.jobs.result import Result
 from velatura.jobs.saving import Saving, Writer
 from velatura.jobs.schema import assign, build
-from velatura.jobs.stylization import blend_notes, blend_weights, fingerprint, too_large_is_said
+from velatura.jobs.stylization import (
+    blend_notes,
+    blend_weights,
+    fingerprint,
+    too_large_is_said,
+    whatever_the_tile,
+)
 from velatura.ops.smoothing import softened
 from velatura.ops.threads import computing_threads
 from velatura.ops.wrap import Wrap
@@ -277,6 +283,7 @@ def _with_fingerprint(checkpoints: Checkpoints | None, record: Mapping[str, Any]
     if checkpoints is None:
         return None
     settled = {key: value for key, value in record["texturing"].items() if key not in ("device", "threads")}
+    settled["method"] = whatever_the_tile(settled["method"])
     prints = {
         **settled,
         "precision computed in": record["machine"]["precision"],
