@@ -84,7 +84,7 @@ class Descent(ImageOptimizer):
     def build(self, canvas: Tensor) -> CanvasOptimizer:
         return Steps(canvas, step_size=self.lr)
 
-    def remembered(self, steps: int) -> float:
+    def remembered(self, steps: int, pixels: int) -> float:
         return 0
 
 
