@@ -36,6 +36,7 @@ PAGES = [
     "docs/controls/structure.md",
     "docs/controls/texture.md",
     "docs/experiments/README.md",
+    "docs/experiments/networks.md",
     "docs/experiments/saric2020.md",
     "docs/experiments/bisht2023.md",
     "docs/experiments/li2018.md",
