@@ -1,6 +1,8 @@
 """The command line in this process, and small pictures to give to it."""
 
+import json
 import shutil
+from html.parser import HTMLParser
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,6 +10,8 @@ import pytest
 
 from velatura.cli import main
 from velatura.imaging import Picture
+
+VOID = {"meta", "img", "input", "br"}
 
 
 @pytest.fixture
@@ -86,3 +90,54 @@ def browser():
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, text, and whether every element is closed where it was opened."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.open, self.words, self.data = [], [], [], []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if "script" in self.open or "style" in self.open:
+            if self.tags[-1] == ("script", {"type": "application/json"}):
+                self.data.append(json.loads(data))
+        else:
+            self.words.append(data)
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.words).split())
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+    @property
+    def figures(self):
+        """Names of the pictures that are shown."""
+        return [attributes["data-name"] for attributes in self.all("figure") if "data-name" in attributes]
+
+
+@pytest.fixture
+def report(velatura, tmp_path):
+    """Calls ``velatura report``, which must succeed, and takes the page apart."""
+
+    def call(source, *words):
+        answer = velatura("report", source, "-o", tmp_path / "page" / "report.html", "-q", *words)
+        assert answer.status == 0, answer
+        text = (tmp_path / "page" / "report.html").read_text(encoding="utf-8")
+        return SimpleNamespace(**vars(answer), page=Page(text), html=text)
+
+    return call

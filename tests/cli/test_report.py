@@ -1,65 +1,15 @@
 """``velatura report``: what is on the page, taken apart again."""
 
-import csv
 import json
 import re
 import shlex
-from html.parser import HTMLParser
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from velatura.imaging import Picture, read_picture, read_text, write_picture
 
-VOID = {"meta", "img", "input", "br"}
 HOSTILE = "<img src=x onerror=alert(1)> & 'q' \"d\""
-
-
-class Page(HTMLParser):
-    """Tags with their attributes, text, and whether every element is closed where it was opened."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.tags, self.open, self.words, self.data = [], [], [], []
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if "script" in self.open or "style" in self.open:
-            if self.tags[-1] == ("script", {"type": "application/json"}):
-                self.data.append(json.loads(data))
-        else:
-            self.words.append(data)
-
-    @property
-    def text(self):
-        return " ".join(" ".join(self.words).split())
-
-    def all(self, tag):
-        return [attributes for name, attributes in self.tags if name == tag]
-
-
-@pytest.fixture
-def report(velatura, tmp_path):
-    """Calls ``velatura report``, which must succeed, and takes the page apart."""
-
-    def call(source, *words):
-        answer = velatura("report", source, "-o", tmp_path / "page" / "report.html", "-q", *words)
-        assert answer.status == 0, answer
-        text = (tmp_path / "page" / "report.html").read_text(encoding="utf-8")
-        return SimpleNamespace(**vars(answer), page=Page(text), html=text)
-
-    return call
 
 
 @pytest.fixture
@@ -72,10 +22,6 @@ def run(stylize, tmp_path):
     return folder
 
 
-def figures(page):
-    return [attributes["data-name"] for attributes in page.all("figure") if "data-name" in attributes]
-
-
 def command_on(page):
     return next(
         word for word in page.words if word.startswith(("velatura stylize ", "velatura reconstruct "))
@@ -84,7 +30,7 @@ def command_on(page):
 
 def test_a_run_has_its_pictures_losses_and_settings(report, run):
     found = report(run)
-    assert figures(found.page) == ["Result", "Photograph", "Painting", "Step 1", "Step 2"]
+    assert found.page.figures == ["Result", "Photograph", "Painting", "Step 1", "Step 2"]
     assert [attributes for attributes in found.page.all("div") if "data-compare" in attributes] == [
         {"class": "pictures", "data-compare": "1 0"}
     ]
@@ -126,7 +72,7 @@ def test_the_command_makes_the_same_pixels_and_settings_again(report, run, velat
 
 @pytest.mark.parametrize("name", ["job.json", "out.png"])
 def test_a_record_or_a_picture_stands_for_its_run(report, run, name):
-    assert figures(report(run / name).page) == figures(report(run).page)
+    assert report(run / name).page.figures == report(run).page.figures
 
 
 def test_a_run_that_was_moved_still_has_its_losses(report, run, tmp_path):
@@ -135,21 +81,21 @@ def test_a_run_that_was_moved_still_has_its_losses(report, run, tmp_path):
     run.rename(moved)
     found = report(moved)
     assert len(found.page.data) == 1
-    assert figures(found.page)[:3] == ["Result", "Photograph", "Painting"]
+    assert found.page.figures[:3] == ["Result", "Photograph", "Painting"]
 
 
 def test_a_record_without_its_picture_says_so(report, run):
     (run / "out.png").unlink()
     found = report(run / "job.json")
     assert "out.png is not there" in found.page.text
-    assert "Result" not in figures(found.page)
+    assert "Result" not in found.page.figures
     assert command_on(found.page)
 
 
 def test_another_picture_under_the_photograph_s_name_is_not_shown(report, run, photo):
     Picture.of(np.zeros((32, 40, 3), np.float32)).save(photo)
     found = report(run)
-    assert "Photograph" not in figures(found.page)
+    assert "Photograph" not in found.page.figures
     assert f"Photograph: {photo} has other pixels now" in found.page.text
     photo.unlink()
     assert f"Photograph: {photo} is not there" in report(run).page.text
@@ -206,7 +152,7 @@ def test_a_grid_names_layers_and_networks_and_has_its_command(
     for cell in cells:
         assert f"layer {cell['layer']}, network {cell['network']} {cell['losses'][-1]:.4g}" in found.page.text
     assert last in found.page.text
-    assert figures(found.page).count("Picture") == len(cells) == 4
+    assert found.page.figures.count("Picture") == len(cells) == 4
     assert len(found.page.data) == 4
     again = shlex.split(command_on(found.page))
     assert again[:4] == ["velatura", "reconstruct", kind, str(photo)]
@@ -224,7 +170,7 @@ def test_a_dream_is_reported_on_and_made_again(report, velatura, photo, tmp_path
     assert velatura("reconstruct", "deepdream", photo, "-o", out, *words, "-q").status == 0
     for source in (out, out.parent, out.with_name("job.json")):
         found = report(source)
-        assert figures(found.page) == ["Result", "Picture"]
+        assert found.page.figures == ["Result", "Picture"]
         assert "layer relu2_1" in found.page.text
     before = read_picture(out).pixels
     record = json.loads(read_text(out, "velatura"))
@@ -309,7 +255,7 @@ def test_a_broken_file_beside_is_named(report, run):
     found = report(run)
     assert "broken.json cannot be read" in found.page.text
     assert "out-00001.png" in found.err
-    assert figures(found.page) == ["Result", "Photograph", "Painting", "Step 2"]
+    assert found.page.figures == ["Result", "Photograph", "Painting", "Step 2"]
 
 
 def test_what_is_nothing_to_report_on_is_refused(refused, run, tmp_path):
@@ -351,8 +297,8 @@ def test_a_training_has_its_curves_pictures_and_network(report, velatura, painti
     with (folder / "log.jsonl").open("a") as log:
         log.write('{"step": 5, "lo')
     found = report(folder)
-    assert figures(found.page)[0] == "Step 0"
-    assert figures(found.page)[-1] == "Step 4"
+    assert found.page.figures[0] == "Step 0"
+    assert found.page.figures[-1] == "Step 4"
     curves = found.page.data[0]["curves"]
     assert {(curve["name"], curve["held"]) for curve in curves} >= {("loss", False), ("loss", True)}
     learnt = next(curve for curve in curves if curve["name"] == "loss" and not curve["held"])
@@ -378,80 +324,3 @@ def test_a_training_has_its_curves_pictures_and_network(report, velatura, painti
     assert "1 of 8 lines of log.jsonl cannot be read" in text
     (folder / "model.safetensors").unlink()
     assert "settings and versions are not known" in report(folder).page.text
-
-
-@pytest.fixture
-def sweep(tmp_path):
-    """The folder of a sweep of three cells, one of which failed."""
-    folder = tmp_path / "sweep"
-    rows = []
-    for number, rate in enumerate(("0.01", "0.1", "1.0")):
-        key = f"{number:02x}" * 10
-        (folder / "cells" / key).mkdir(parents=True)
-        if rate != "1.0":
-            Picture.of(np.full((12, 16, 3), 0.3 * number, np.float32)).save(
-                folder / "cells" / key / "picture.png"
-            )
-            losses = {"loss": [2.0, 1.0 + number, None]}
-            (folder / "cells" / key / "losses.json").write_text(json.dumps(losses))
-        picture = f"cells/{key}/picture.png" if rate != "1.0" else ""
-        error = "" if picture else f"not finite: {HOSTILE}"
-        rows.append([rate, "photo", "painting", 0, 0.5 + number if picture else "", picture, error])
-    with (folder / "cells.csv").open("w", newline="") as file:
-        names = ["optimizer.lr", "content", "style", "seed", "style-gram", "picture", "error"]
-        csv.writer(file).writerows([names, *rows])
-    (folder / "sweep.json").write_text(json.dumps({"axes": {"optimizer.lr": ["0.01", "0.1", "1.0"]}}))
-    return folder
-
-
-def test_a_sweep_has_its_cells(report, sweep):
-    found = report(sweep)
-    assert figures(found.page) == ["lr 0.01", "lr 0.1"]
-    assert [curve["name"] for curve in found.page.data[0]["curves"]] == figures(found.page)
-    text = found.page.text
-    assert "optimizer.lr style-gram error 0.01 0.5 – 0.1 1.5 – 1 – not finite" in text.replace("1.0 –", "1 –")
-    assert "content photo style painting seed 0" in text
-    assert HOSTILE in text
-    assert "1 of 3 cells have no picture here" in text
-    assert found.out.endswith(f": a sweep of 3 cells, {len(found.html.encode()) / 1024:.0f} KiB\n")
-
-
-def test_a_sweep_s_own_words_and_means_are_there(report, sweep):
-    about = {
-        "title": f"Rates {HOSTILE}",
-        "source": "Gatys et al.",
-        "notes": ["Reduced."],
-        "axes": {"optimizer.lr": ["0.01", "0.1", "1.0"]},
-        "metrics": {"style-gram": {"direction": "lower"}},
-    }
-    (sweep / "sweep.json").write_text(json.dumps(about))
-    (sweep / "table.md").write_text(
-        "# T\n\nAfter Gatys et al..\n\nReduced.\n\n| lr | gram \\| x |\n| --- | --- |\n"
-        f"| {HOSTILE} | 0.5 ± 0.1 |\n\nMeans.\n"
-    )
-    text = report(sweep).page.text
-    assert text.count("After Gatys et al..") == text.count("Reduced.") == 1
-    assert f"lr gram | x {HOSTILE} 0.5 ± 0.1 Means." in text
-    assert "style-gram ↓" in text
-
-
-def test_a_table_cannot_name_pictures_outside_of_its_folder(report, sweep, photo):
-    text = (sweep / "cells.csv").read_text()
-    outside = re.sub(r"cells/01\w+/picture.png", "../photo.png", text)
-    (sweep / "cells.csv").write_text(re.sub(r"cells/00\w+/picture.png", str(photo), outside))
-    found = report(sweep)
-    assert figures(found.page) == []
-    assert "3 of 3 cells have no picture here" in found.page.text
-
-
-def test_any_table_of_cells_will_do(report, tmp_path):
-    for name in ("a", "b"):
-        Picture.of(np.zeros((8, 8, 3), np.float32)).save(tmp_path / "any" / f"{name}.png")
-    (tmp_path / "any" / "cells.csv").write_text("cell,size,same\na,1,x\nb,2\n")
-    found = report(tmp_path / "any")
-    assert figures(found.page) == ["cell a, size 1, same x", "cell b, size 2"]
-
-
-def test_an_empty_table_is_refused(refused, tmp_path):
-    (tmp_path / "cells.csv").write_text("a,b\n")
-    assert "has no cell in it" in refused("report", tmp_path)

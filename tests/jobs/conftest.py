@@ -44,3 +44,21 @@ def job(photo, painting, tmp_path):
         )
 
     return make
+
+
+@pytest.fixture
+def panels_of(monkeypatch):
+    """Keeps the panels of the figures that a module draws from here on."""
+
+    def keep(module):
+        kept, real = [], module.figure_with_panels
+
+        def keeping(count):
+            figure, panels = real(count)
+            kept.extend(panels)
+            return figure, panels
+
+        monkeypatch.setattr(module, "figure_with_panels", keeping)
+        return kept
+
+    return keep

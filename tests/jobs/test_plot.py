@@ -72,18 +72,9 @@ def test_lines_are_named_once_where_panels_share_them(tmp_path):
 
 
 @pytest.fixture
-def panels(monkeypatch):
+def panels(panels_of):
     """The panels that are drawn."""
-    kept = []
-    real = plot.figure_with_panels
-
-    def keeping(count):
-        figure, panels = real(count)
-        kept.extend(panels)
-        return figure, panels
-
-    monkeypatch.setattr(plot, "figure_with_panels", keeping)
-    return kept
+    return panels_of(plot)
 
 
 @pytest.mark.parametrize("count", [1, 12, 30])

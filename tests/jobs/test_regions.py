@@ -9,10 +9,11 @@ from PIL import Image
 from torch.testing import assert_close
 
 import velatura
+from velatura.cli.regions import parse_region
 from velatura.core.errors import ConfigError, ImageError
 from velatura.imaging import Picture
 from velatura.jobs.labels import label_masks
-from velatura.jobs.regions import Region, Regions, paintings_of, parse_region, placed_pictures
+from velatura.jobs.regions import Region, Regions, paintings_of, placed_pictures
 
 SMALL = {"settings": {"pyramid.steps": [2], "pyramid.smallest": 0}, "size": 64, "device": "cpu"}
 

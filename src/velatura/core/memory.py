@@ -55,8 +55,8 @@ def keep_freed_memory() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):
         return False
-    _KEEPS.append(bool(mallopt(_M_MMAP_MAX, 0)) and bool(mallopt(_M_TRIM_THRESHOLD, _MOST)))
-    return _KEEPS[-1]
+    _KEEPS[:] = [bool(mallopt(_M_MMAP_MAX, 0)) and bool(mallopt(_M_TRIM_THRESHOLD, _MOST))]
+    return any(_KEEPS)
 
 
 @contextlib.contextmanager
@@ -66,7 +66,7 @@ def map_large_blocks() -> Iterator[None]:
     What is freed and kept has gaps that fit nothing when blocks of many sizes come and go; blocks that have
     pages of their own leave none. Blocks are large from 32 MiB on. It takes time: each page is cleared first.
     """
-    if not any(_KEEPS[-1:]):
+    if not any(_KEEPS):
         yield
         return
     mallopt = ctypes.CDLL(None).mallopt

@@ -37,7 +37,6 @@ __all__ = [
     "Regions",
     "everywhere_but",
     "paintings_of",
-    "parse_region",
     "placed_pictures",
 ]
 
@@ -46,7 +45,6 @@ REST: Final = "rest"
 NONE: Final = "none"
 """In the place of a painting: the photograph stays."""
 
-_FORM = "expected MASK=PAINTING, such as sky.png=night.jpg or sky.png:part.png=one.jpg*0.7,other.jpg*0.3"
 _SAID_ABOVE = 0.02
 _PROTECTS = 0.5
 # More is left of a region that is covered where it is grey throughout; less is the line around it.
@@ -131,53 +129,6 @@ def _is_label(mask: Any) -> bool:
 
 def _is_word(mask: Any) -> bool:
     return isinstance(mask, str) and (mask == REST or is_color(mask))
-
-
-def parse_region(text: str) -> Region:
-    """``MASK[:PART]=PAINTING[*WEIGHT][,PAINTING[*WEIGHT]...]`` as a region.
-
-    Raises:
-        ConfigError: It has not this form.
-    """
-    where, equals, what = text.partition("=")
-    if not equals or not where or not what:
-        raise ConfigError(f"{_FORM}, or MASK={NONE}, not {text!r}")
-    mask, part = _divided(where)
-    if what == NONE:
-        if part is not None:
-            raise ConfigError(
-                f"{text!r}: where the photograph stays no painting is looked at; leave out {part}"
-            )
-        return Region(mask=mask)
-    weighed = [_weighed(one, text) for one in what.split(",")]
-    given = [weight for _, weight in weighed if weight is not None]
-    if given and len(given) < len(weighed):
-        raise ConfigError(
-            f"{text!r} gives {len(given)} weights for {len(weighed)} paintings; give one for each"
-        )
-    return Region(
-        mask=mask, styles=tuple(name for name, _ in weighed), weights=tuple(given) or None, part=part
-    )
-
-
-def _divided(where: str) -> tuple[str, str | None]:
-    """The mask, and that of the painting."""
-    # Not the colon behind the letter of a drive.
-    at = where.find(":", 2)
-    return (where, None) if at < 0 else (where[:at], where[at + 1 :] or None)
-
-
-def _weighed(text: str, whole: str) -> tuple[str, float | None]:
-    name, star, weight = text.rpartition("*")
-    if not star:
-        name, weight = text, ""
-    try:
-        value = float(weight) if star else None
-    except ValueError:
-        raise ConfigError(f"{whole!r}: expected a number behind '*', not {weight!r}") from None
-    if not name:
-        raise ConfigError(f"{_FORM}, not {whole!r}")
-    return name, value
 
 
 def paintings_of(regions: Regions, styles: Sequence[Any]) -> tuple[Any, ...]:

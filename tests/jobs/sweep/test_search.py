@@ -96,19 +96,10 @@ def test_a_search_begun_again_makes_nothing_and_a_longer_one_the_rest(searching)
 
 
 @pytest.fixture
-def panels(searching, monkeypatch):
+def panels(searching, panels_of, monkeypatch):
     """The panels that are drawn, in a search with plots."""
-    drawn = []
-    real = plots.figure_with_panels
-
-    def keeping(count):
-        figure, panels = real(count)
-        drawn.extend(panels)
-        return figure, panels
-
-    monkeypatch.setattr(plots, "figure_with_panels", keeping)
     monkeypatch.setattr("velatura.jobs.sweep.outputs.find_spec", lambda name: name)
-    return drawn
+    return panels_of(plots)
 
 
 def strengths_drawn(panel):

@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from velatura.core.errors import counted
 from velatura.jobs.sweep.grid import Point
 from velatura.jobs.sweep.spec import LOSS, Published, Sweep
 from velatura.jobs.sweep.store import Measured
@@ -170,13 +171,12 @@ def _with_interval(mean: Mean) -> str:
 
 def _legend(sweep: Sweep, rows: Sequence[Row]) -> Iterator[str]:
     pairs = ", ".join(pair.name for pair in sweep.pairs)
-    num_pairs = "1 pair" if len(sweep.pairs) == 1 else f"{len(sweep.pairs)} pairs"
     drawn = (
         f"{len(sweep.seeds)} seeds where something is drawn at random" if len(sweep.seeds) > 1 else "one seed"
     )
     yield (
-        f"Means over {num_pairs} ({pairs}) and {drawn}, ± half of the 95 % interval of the mean "
-        "by Student's t; n: how many values. Values of one pair are not independent of each other, "
+        f"Means over {counted(len(sweep.pairs), 'pair')} ({pairs}) and {drawn}, ± half of the 95 % interval of "
+        "the mean by Student's t; n: how many values. Values of one pair are not independent of each other, "
         "so that with several seeds the intervals are narrower than they should be."
     )
     if sweep.reference is not None:
