@@ -176,8 +176,8 @@ def _legend(sweep: Sweep, rows: Sequence[Row]) -> Iterator[str]:
     )
     yield (
         f"Means over {counted(len(sweep.pairs), 'pair')} ({pairs}) and {drawn}, ± half of the 95 % interval "
-        "of the mean by Student's t; n: how many values. Values of one pair are not independent of each other, "
-        "so that with several seeds the intervals are narrower than they should be."
+        "of the mean by Student's t; n: how many values. Values of one pair are not independent of each "
+        "other, so that with several seeds the intervals are narrower than they should be."
     )
     if sweep.reference is not None:
         made = sweep.reference.how
