@@ -15,7 +15,7 @@ from velatura.backbones import Backbone
 from velatura.core.registry import Registry
 from velatura.networks.statistics import held_apart
 
-__all__ = ["Network", "NetworkConfig", "Style", "StyleCount", "blend_styles", "networks"]
+__all__ = ["PIECES", "Network", "NetworkConfig", "Style", "StyleCount", "blend_styles", "networks"]
 
 StyleCount = Literal["one", "many", "any"]
 
@@ -23,7 +23,14 @@ Style: TypeAlias = Mapping[str, Tensor]
 """What a network knows of a style, each entry ``(B, ...)`` or ``(1, ...)``; entries mix linearly.
 
 Of a network of many styles, ``weights``, ``(B, num_styles)``, which sum to 1; of one for any style, the
-statistics that :meth:`Network.encode` takes from paintings.
+statistics that :meth:`Network.encode` takes from paintings. Entries of a painting's own pieces do not mix:
+see :data:`PIECES`.
+"""
+
+PIECES = "pieces"
+"""How the names of entries begin that stay apart in a blend, ``piecesN.NAME`` of the N-th painting.
+
+``piecesN.share``, ``(1,)``, is how much of the blend it is.
 """
 
 
@@ -158,10 +165,25 @@ def blend_styles(styles: Sequence[Style], weights: Sequence[float]) -> Style:
     """
     if len(styles) != len(weights) or not styles:
         raise ValueError(f"expected one weight a style, not {len(weights)} for {len(styles)}")
-    return {
+    mixed = {
         key: reduce(add, (weight * style[key] for weight, style in zip(weights, styles, strict=True)))
         for key in styles[0]
+        if not key.startswith(PIECES)
     }
+    return mixed | _side_by_side(styles, weights)
+
+
+def _side_by_side(styles: Sequence[Style], weights: Sequence[float]) -> dict[str, Tensor]:
+    """The pieces of all styles, numbered anew."""
+    pieces: dict[str, Tensor] = {}
+    count = 0
+    for style, weight in zip(styles, weights, strict=True):
+        own = [key.removeprefix(PIECES).split(".") for key in style if key.startswith(PIECES)]
+        for number, name in own:
+            value = style[f"{PIECES}{number}.{name}"]
+            pieces[f"{PIECES}{count + int(number)}.{name}"] = weight * value if name == "share" else value
+        count += len({number for number, _ in own})
+    return pieces
 
 
 class NetworkConfig(ABC):

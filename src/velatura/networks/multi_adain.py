@@ -19,6 +19,7 @@ from velatura.core.errors import ConfigError
 from velatura.core.rng import drawing_from
 from velatura.networks.bands import BandMatching, doubled
 from velatura.networks.base import Network, NetworkConfig, Style, StyleCount, blend_styles, networks
+from velatura.networks.collage import Collage
 from velatura.networks.encoder import Encoder, padded_to_multiple
 from velatura.networks.statistics import ChannelMoments, ChannelStatistics
 from velatura.networks.transport import Moments, transport, transported
@@ -63,6 +64,11 @@ class MultiAdaINConfig(NetworkConfig):
         Interval(ge=0, le=6),
         Setting("Bands of detail brought to the painting's in the end, once it is trained"),
     ] = 3
+    pieces: Annotated[
+        int,
+        Ge(0),
+        Setting("Numbers that pieces of the painting are found by, which the decoder is shown; 0: it is not"),
+    ] = 0
 
     def __post_init__(self) -> None:
         if not len(self.layers) == len(self.widths) == len(self.blocks) or not self.layers:
@@ -116,9 +122,13 @@ class MultiAdaIN(Network):
             )
         self.layers = config.layers
         self.moments = nn.ModuleDict({_key(name): ChannelMoments() for name in (*self.layers, _COLOURS)})
+        self.collage = Collage(shapes[-1].channels, strides[-1], config.pieces) if config.pieces else None
+        shown = [
+            (12 if n == 0 else 0) + (3 * stride**2 if self.collage else 0) for n, stride in enumerate(strides)
+        ]
         self.entries = nn.ModuleList(
-            nn.Conv2d(shape.channels + (12 if n == 0 else 0), width, 1)
-            for n, (shape, width) in enumerate(zip(shapes, config.widths, strict=True))
+            nn.Conv2d(shape.channels + more, width, 1)
+            for shape, more, width in zip(shapes, shown, config.widths, strict=True)
         )
         self.stages = nn.ModuleList(
             _Stage(width, count) for width, count in zip(config.widths, config.blocks, strict=True)
@@ -127,7 +137,8 @@ class MultiAdaIN(Network):
             Convolution(deep, shallow, padding_mode="replicate")
             for shallow, deep in itertools.pairwise(config.widths)
         )
-        self.exit = Convolution(config.widths[0], 12, padding_mode="replicate")
+        left = config.widths[0] + (12 if self.collage else 0)
+        self.exit = Convolution(left, 12, padding_mode="replicate")
         known = 2 * (3 + sum(shape.channels for shape in shapes))
         steered = sum(2 * width * count for width, count in zip(config.widths, config.blocks, strict=True))
         self.steering = nn.Sequential(
@@ -149,8 +160,14 @@ class MultiAdaIN(Network):
     def encode(self, style: Tensor) -> Style:
         """Raw moments of the colours and of each layer of paintings ``(B, 3, h, w)``."""
         image = self.encoder.enlarged(style)
+        if self.collage:
+            image = padded_to_multiple(image, self.encoder.stride)
         measure = ChannelMoments()
-        known = _entries({name: measure(maps) for name, maps in self._features(image).items()})
+        features = self._features(image)
+        known = _entries({name: measure(maps) for name, maps in features.items()})
+        if self.collage:
+            deepest = self.layers[-1]
+            known |= self.collage.encode(image, _standardized(features[deepest], _of(known, deepest)))
         return known | self.bands.encode(image)
 
     def _features(self, image: Tensor) -> dict[str, Tensor]:
@@ -175,7 +192,8 @@ class MultiAdaIN(Network):
             }
             own_colours, colours_wanted = _of(own, _COLOURS), _of(wanted, _COLOURS)
             colours = transported(whole, own_colours, colours_wanted, floor=_COLOUR_FLOOR).clamp(0, 1)
-        painted = self._decoded(moved, colours, self.steering(self._known(wanted)))
+            collage = self.collage(moved[self.layers[-1]], wanted, colours) if self.collage else None
+        painted = self._decoded(moved, colours, collage, self.steering(self._known(wanted)))
         if not self.training:
             painted = self.bands(painted, wanted)
         return painted[..., : content.shape[2], : content.shape[3]]
@@ -193,20 +211,26 @@ class MultiAdaIN(Network):
                 parts += [mean / length, (deviation + 1e-3).log()]
         return torch.cat(parts, dim=1)
 
-    def _decoded(self, moved: dict[str, Tensor], colours: Tensor, steering: Tensor) -> Tensor:
+    def _decoded(
+        self, moved: dict[str, Tensor], colours: Tensor, collage: Tensor | None, steering: Tensor
+    ) -> Tensor:
         maps: Tensor | None = None
         start = 0
         for depth in reversed(range(len(self.layers))):
-            layer = moved[self.layers[depth]]
+            shown = [moved[self.layers[depth]]]
             if depth == 0:
-                layer = torch.cat([layer, functional.pixel_unshuffle(colours, 2)], dim=1)
-            entering = self.entries[depth](layer)
+                shown.append(functional.pixel_unshuffle(colours, 2))
+            if collage is not None:
+                shown.append(functional.pixel_unshuffle(collage, 2 ** (depth + 1)))
+            entering = self.entries[depth](torch.cat(shown, dim=1))
             maps = entering if maps is None else entering + doubled(self.rises[depth](maps))
             stage = self.stages[depth]
             assert isinstance(stage, _Stage)
             maps = stage(maps, steering[:, start : start + stage.steered])
             start += stage.steered
         assert maps is not None
+        if collage is not None:
+            maps = torch.cat([maps, functional.pixel_unshuffle(collage, 2)], dim=1)
         return doubled(functional.avg_pool2d(colours, 2)) + functional.pixel_shuffle(self.exit(maps), 2)
 
 
@@ -273,6 +297,11 @@ def _carried(maps: Tensor, own: Moments, wanted: Moments, *, floor: float) -> Te
         matrix = linear / spread[:, None, :]
         moved = torch.baddbmm(-(matrix @ own[0][:, :, None]), matrix, at_least_float32(maps).flatten(2))
     return moved.view_as(maps).to(maps)
+
+
+def _standardized(maps: Tensor, own: Moments) -> Tensor:
+    """Features of mean 0 and deviation 1."""
+    return (maps - own[0][:, :, None, None]) / _deviation(*own)[:, :, None, None]
 
 
 def _correlation(mean: Tensor, second: Tensor) -> Tensor:

@@ -1,0 +1,202 @@
+"""Pieces of the painting itself, laid where the photograph's features ask for them.
+
+A decoder of a few convolutions does not know how this painting is painted; the painting does. So each
+position of a deep layer looks for the place in the painting whose features are most like its own (Chen and
+Schmidt 2016, *Fast patch-based style transfer of arbitrary style*; matched after the statistics were
+exchanged, as in Sheng et al. 2018, *Avatar-Net*), and takes the pixels there. Neighbours that can be
+neighbours in the painting too are preferred (Ashikhmin 2001, *Synthesizing natural textures*): a sky is then
+made of parts of a painted sky, and not of one stroke repeated.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from velatura.networks.base import PIECES, Style
+
+__all__ = ["Collage"]
+
+_WINDOW = 3
+_BONUS = 0.1
+"""What a neighbour's consent weighs, beside a cosine."""
+_ROUNDS = 4
+_DITHER = 0.6
+"""How far a place's own taste moves what it asks for, where 1 is as much as the features say."""
+_PERIOD = 4
+"""Positions after which tastes repeat: no more than the grid that tiles begin at."""
+_MOST_SCORES = 2**24
+"""Comparisons that are held at once: 64 MiB."""
+_BESIDE = ((0, 1), (0, -1), (1, 0), (-1, 0))
+
+
+class Collage(nn.Module):
+    """The search, and the laying of what was found.
+
+    Places are compared by what random directions see of 3x3 positions (Johnson and Lindenstrauss 1984): a
+    tenth of the numbers, and nearly the same order. The directions are drawn with the weights and kept with
+    them.
+
+    Args:
+        channels: Of the layer that is compared.
+        stride: Its pixels from one position to the next.
+        directions: Numbers that a place is compared by.
+    """
+
+    directions: Tensor
+    taste: Tensor
+    share: Tensor
+
+    def __init__(self, channels: int, stride: int, directions: int) -> None:
+        super().__init__()
+        self.stride = stride
+        basis = torch.linalg.qr(torch.randn(channels * _WINDOW**2, directions)).Q
+        self.register_buffer("directions", basis.T.reshape(directions, channels, _WINDOW, _WINDOW).clone())
+        taste = functional.normalize(torch.randn(directions, _PERIOD, _PERIOD), dim=0)
+        self.register_buffer("taste", _DITHER * taste)
+        # One of two pieces that meet, by pixel: each fades out over its last half.
+        fading = torch.sin(math.pi * (torch.arange(2 * stride) + 0.5) / (2 * stride)).pow(4)
+        share = fading / (fading + fading.roll(stride))
+        self.register_buffer("share", share, persistent=False)
+
+    def encode(self, painting: Tensor, features: Tensor) -> dict[str, Tensor]:
+        """What is known of a painting, as entries of a style.
+
+        Args:
+            painting: ``(B, 3, h, w)``, whose edges are multiples of the stride.
+            features: Of the layer, each channel of mean 0 and deviation 1, ``(B, C, h / stride, w / stride)``.
+        """
+        return {
+            f"{PIECES}0.keys": self._keys(features),
+            f"{PIECES}0.pixels": self._blocks(painting),
+            f"{PIECES}0.share": painting.new_ones(1),
+        }
+
+    def _keys(self, features: Tensor) -> Tensor:
+        """``(B, directions, H, W)`` of length 1."""
+        padded = functional.pad(features, (_WINDOW // 2,) * 4, mode="replicate")
+        return functional.normalize(functional.conv2d(padded, self.directions.to(features)), dim=1)
+
+    def _blocks(self, painting: Tensor) -> Tensor:
+        """Squares half a stride off: four of them are the piece around a position, twice as wide.
+
+        ``(B, 3 stride^2, H + 1, W + 1)``.
+        """
+        padded = functional.pad(painting, (self.stride // 2,) * 4, mode="replicate")
+        return functional.pixel_unshuffle(padded, self.stride)
+
+    def forward(self, features: Tensor, style: Style, rest: Tensor) -> Tensor:
+        """The collage of a style; of a blend, the sum of theirs by share.
+
+        Args:
+            features: Of the photograph, carried over to the painting's statistics, ``(B, C, H, W)``.
+            style: With the entries of :meth:`encode`.
+            rest: Takes the share that no painting has, ``(B, 3, H * stride, W * stride)``.
+        """
+        keys = self._keys(features)
+        laid = [
+            (share, self._laid(self._found(keys, known), blocks)) for known, blocks, share in _sources(style)
+        ]
+        left = 1 - sum(share for share, _ in laid)
+        whole = torch.stack([left * rest, *(share * picture for share, picture in laid)]).sum(dim=0)
+        return whole + self._nothing(keys)
+
+    def _nothing(self, keys: Tensor) -> Tensor:
+        """0 at each pixel, and not a number where keys that it may depend on are none.
+
+        So tiles can measure how far a network sees; a place that was chosen shows no trace of them.
+        """
+        nothing = (0 * keys).sum(dim=1, keepdim=True)
+        for _ in range(_ROUNDS + 1):  # Once more for the pieces that reach over.
+            nothing = functional.avg_pool2d(functional.pad(nothing, (1, 1, 1, 1), mode="replicate"), 3, 1)
+        return nothing.repeat_interleave(self.stride, dim=2).repeat_interleave(self.stride, dim=3)
+
+    def _found(self, keys: Tensor, known: Tensor) -> Tensor:
+        """Row and column in the painting for each position, ``(B, 2, H, W)``, as float32.
+
+        In flat parts, where all positions ask for the same, their tastes make them ask for different things.
+        """
+        rows, columns = known.shape[2:]
+        places = known.flatten(2).expand(keys.shape[0], -1, -1)  # (B, D, P)
+        row, column = (torch.arange(edge, device=keys.device) for edge in keys.shape[2:])
+        taste = self.taste.to(keys)[:, row % _PERIOD][:, :, column % _PERIOD]
+        best = _nearest((keys + taste).flatten(2), places).unflatten(1, keys.shape[2:])
+        found = torch.stack([best // columns, best % columns], dim=1).to(torch.float32)
+        last = found.new_tensor([rows - 1, columns - 1])[:, None, None]
+        # Half of the positions at a time: all at once, each would take what its neighbour gives up.
+        half = (row[:, None] + column) % 2
+        for turn in range(_ROUNDS):
+            # What it has; and where each neighbour would have this position, next to its own.
+            proposed = [found, *(_from(found, *step).clamp_min(0).minimum(last) for step in _BESIDE)]
+            scores = []
+            for place in proposed:
+                index = (place[:, 0] * columns + place[:, 1]).long().flatten(1)
+                likeness = (keys.flatten(2) * _picked(places, index)).sum(dim=1).view_as(place[:, 0])
+                agreeing = [(place == other).all(dim=1).to(likeness) for other in proposed[1:]]
+                scores.append(likeness + _BONUS * torch.stack(agreeing).sum(dim=0))
+            chosen = torch.stack(scores).argmax(dim=0)[None, :, None].expand(1, -1, 2, -1, -1)
+            better = torch.stack(proposed).gather(0, chosen)[0]
+            found = torch.where(half == turn % 2, better, found)
+        return found
+
+    def _laid(self, found: Tensor, blocks: Tensor) -> Tensor:
+        """Pieces of the painting at each position, faded into each other: ``(B, 3, H stride, W stride)``."""
+        blocks = blocks.expand(found.shape[0], -1, -1, -1)
+        columns = blocks.shape[3]
+        around = _continued(found)
+        height, width = found.shape[2] + 1, found.shape[3] + 1
+        first, second = self.share.view(2, self.stride)
+        parts = []
+        for down, vertical in enumerate((second, first)):
+            for right, horizontal in enumerate((second, first)):
+                # The square at a corner is the lower right one of the piece above and to the left of it.
+                place = around[:, :, down : down + height, right : right + width]
+                row, column = place[:, 0] + 1 - down, place[:, 1] + 1 - right
+                index = (row * columns + column).long().flatten(1)
+                weight = (vertical[:, None] * horizontal).flatten().repeat(3)
+                parts.append(_picked(blocks.flatten(2), index) * weight[:, None])
+        laid = torch.stack(parts).sum(dim=0).view(-1, blocks.shape[1], height, width)
+        half = self.stride // 2
+        return functional.pixel_shuffle(laid, self.stride)[..., half:-half, half:-half]
+
+
+def _sources(style: Style) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    number = 0
+    while f"{PIECES}{number}.keys" in style:
+        yield tuple(style[f"{PIECES}{number}.{part}"] for part in ("keys", "pixels", "share"))  # type: ignore[misc]
+        number += 1
+
+
+def _nearest(keys: Tensor, places: Tensor) -> Tensor:
+    """Which of ``places``, ``(B, D, P)``, is most like each of ``keys``, ``(B, D, N)``: ``(B, N)``."""
+    if torch.compiler.is_exporting():
+        return (keys.mT @ places).argmax(dim=2)
+    count = max(1, _MOST_SCORES // (places.shape[0] * places.shape[2]))
+    return torch.cat([(some.mT @ places).argmax(dim=2) for some in keys.split(count, dim=2)], dim=1)
+
+
+def _picked(values: Tensor, index: Tensor) -> Tensor:
+    """``(B, C, P)`` at ``(B, N)``: ``(B, C, N)``."""
+    return values.gather(2, index[:, None].expand(-1, values.shape[1], -1))
+
+
+def _from(found: Tensor, down: int, right: int) -> Tensor:
+    """Where the neighbour ``(-down, -right)`` away would have each position, ``(B, 2, H, W)``."""
+    height, width = found.shape[2:]
+    padded = functional.pad(found, (1, 1, 1, 1), mode="replicate")
+    moved = padded[:, :, 1 - down : 1 - down + height, 1 - right : 1 - right + width]
+    return moved + found.new_tensor([down, right])[:, None, None]
+
+
+def _continued(found: Tensor) -> Tensor:
+    """Places with one more on each side, next to the last: ``(B, 2, H + 2, W + 2)``."""
+    padded = functional.pad(found, (1, 1, 1, 1), mode="replicate")
+    rows, columns = padded.shape[2:]
+    row, column = torch.arange(rows, device=found.device), torch.arange(columns, device=found.device)
+    down = (row == rows - 1).to(found) - (row == 0).to(found)
+    right = (column == columns - 1).to(found) - (column == 0).to(found)
+    return padded + torch.stack([down[:, None].expand(rows, columns), right.expand(rows, columns)])
