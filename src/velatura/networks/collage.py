@@ -125,13 +125,13 @@ class Collage(nn.Module):
         row, column = (torch.arange(edge, device=keys.device) for edge in keys.shape[2:])
         taste = self.taste.to(keys)[:, row % _PERIOD][:, :, column % _PERIOD]
         best = _nearest((keys + taste).flatten(2), places).unflatten(1, keys.shape[2:])
-        found = torch.stack([best // columns, best % columns], dim=1).to(torch.float32)
-        last = found.new_tensor([rows - 1, columns - 1])[:, None, None]
+        above = best // columns  # Not with a remainder: an exported graph has none.
+        found = torch.stack([above, best - above * columns], dim=1).to(torch.float32)
         # Half of the positions at a time: all at once, each would take what its neighbour gives up.
         half = (row[:, None] + column) % 2
         for turn in range(_ROUNDS):
             # What it has; and where each neighbour would have this position, next to its own.
-            proposed = [found, *(_from(found, *step).clamp_min(0).minimum(last) for step in _BESIDE)]
+            proposed = [found, *(_within(_from(found, *step), rows, columns) for step in _BESIDE)]
             scores = []
             for place in proposed:
                 index = (place[:, 0] * columns + place[:, 1]).long().flatten(1)
@@ -190,6 +190,11 @@ def _from(found: Tensor, down: int, right: int) -> Tensor:
     padded = functional.pad(found, (1, 1, 1, 1), mode="replicate")
     moved = padded[:, :, 1 - down : 1 - down + height, 1 - right : 1 - right + width]
     return moved + found.new_tensor([down, right])[:, None, None]
+
+
+def _within(found: Tensor, rows: int, columns: int) -> Tensor:
+    """Places that left the painting, back on its edge."""
+    return torch.stack([found[:, 0].clamp(0, rows - 1), found[:, 1].clamp(0, columns - 1)], dim=1)
 
 
 def _continued(found: Tensor) -> Tensor:
