@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from velatura.core.errors import ConfigError
 from velatura.core.rng import generator
 from velatura.engine.tiles import margin, stylize_in_tiles
 from velatura.networks import blend_styles
@@ -42,19 +43,36 @@ def picture(height, width, seed=0):
     return (smooth + 0.1 * drawn(1, 3, height, width, seed=seed)).clamp(0, 1)
 
 
+def found_in(collage, features, style):
+    """Rows and columns found for grey positions with these features."""
+    grey = torch.zeros(1, 3, *(STRIDE * edge for edge in features.shape[2:]))
+    return collage._found(
+        collage._keys(features, grey, style["pieces0.contrast"]), style["pieces0.keys"]
+    )
+
+
 def test_a_photograph_with_the_features_of_the_painting_is_the_painting(collage):
     pixels, features = painting(7, 9)
-    found = collage(features, collage.encode(pixels, features), torch.zeros_like(pixels))
-    assert_close(found, pixels)
+    assert_close(collage(features, collage.encode(pixels, features), pixels), pixels)
 
 
 def test_the_pieces_go_where_the_features_are(collage):
     pixels, features = painting(8, 12)
     moved, expected = features.roll(5, dims=3), pixels.roll(5 * STRIDE, dims=3)
-    found = collage(moved, collage.encode(pixels, features), torch.zeros_like(pixels))
+    found = collage(moved, collage.encode(pixels, features), expected)
     # At its edges, and at the seam, a place has other neighbours than it had.
     same = [*range(2 * STRIDE, 3 * STRIDE), *range(7 * STRIDE, 10 * STRIDE)]
     assert_close(found[..., same], expected[..., same])
+
+
+def test_of_places_with_the_same_features_the_colours_decide(collage):
+    levels = torch.linspace(-1, 1, 8).repeat_interleave(STRIDE)
+    pixels = levels.expand(1, 3, 4 * STRIDE, -1).contiguous()
+    features = drawn(1, CHANNELS, 1, 1).expand(1, CHANNELS, 4, 8).contiguous()
+    wanted = pixels.flip(3)
+    found = collage(features, collage.encode(pixels, features), wanted)
+    # Each row of the painting has every level; only where pieces meet, they fade.
+    assert (found - wanted).abs().mean() < 0.2 * (pixels - wanted).abs().mean()
 
 
 def test_a_photograph_may_be_larger_or_smaller_than_the_painting(collage):
@@ -68,9 +86,10 @@ def test_a_photograph_may_be_larger_or_smaller_than_the_painting(collage):
 def test_flat_parts_get_many_pieces_and_not_one(collage):
     pixels, features = painting(12, 12)
     # All places are nearly alike, and every position asks for the same.
-    features = drawn(1, CHANNELS, 1, 1) + 0.3 * features
-    keys = collage._keys(drawn(1, CHANNELS, 1, 1).expand(1, CHANNELS, 12, 12).contiguous())
-    found = collage._found(keys, collage._keys(features))
+    features, grey = drawn(1, CHANNELS, 1, 1) + 0.3 * features, torch.zeros_like(pixels)
+    style = collage.encode(grey, features)
+    flat = drawn(1, CHANNELS, 1, 1).expand(1, CHANNELS, 12, 12).contiguous()
+    found = found_in(collage, flat, style)
     places = found.flatten(2).unique(dim=2).shape[2]
     assert places >= 12
     beside = (found[..., 1:] - found[..., :-1] == torch.tensor([0.0, 1.0]).view(2, 1, 1)).all(dim=1)
@@ -79,25 +98,25 @@ def test_flat_parts_get_many_pieces_and_not_one(collage):
 
 def test_a_neighbours_consent_decides_between_places_that_are_alike(collage):
     # The painting's left half comes again on the right, but for one place, which is a little more alike.
-    pixels, features = painting(6, 6)
+    _, features = painting(6, 6)
     twice = torch.cat([features, features], dim=3)
     wanted = features.clone()
     twice[:, :, 3, 3] += 0.05 * drawn(1, CHANNELS, seed=7)[0]
-    found = collage._found(collage._keys(wanted), collage._keys(twice))
+    found = found_in(collage, wanted, collage.encode(torch.zeros(1, 3, 6 * STRIDE, 12 * STRIDE), twice))
     rows, columns = torch.meshgrid(torch.arange(6), torch.arange(6), indexing="ij")
     own = (found[0] == torch.stack([rows, columns])).all(dim=0)
     assert own[3, 3], "the place was taken from the other half, against all neighbours"
 
 
-def test_a_blend_is_the_sum_of_the_collages_and_the_rest_takes_what_is_left(collage):
+def test_a_blend_is_the_sum_of_the_collages_and_the_photograph_takes_what_is_left(collage):
     features = drawn(1, CHANNELS, 4, 5)
     styles = [collage.encode(*painting(6, 7, seed=1)), collage.encode(*painting(5, 9, seed=2))]
-    rest = drawn(1, 3, 4 * STRIDE, 5 * STRIDE)
-    one, other = (collage(features, style, rest) for style in styles)
-    blended = collage(features, blend_styles(styles, [0.7, 0.3]), rest)
+    colours = drawn(1, 3, 4 * STRIDE, 5 * STRIDE)
+    one, other = (collage(features, style, colours) for style in styles)
+    blended = collage(features, blend_styles(styles, [0.7, 0.3]), colours)
     assert_close(blended, 0.7 * one + 0.3 * other)
-    partly = collage(features, blend_styles([{}, blend_styles(styles, [0.7, 0.3])], [0.5, 0.5]), rest)
-    assert_close(partly, 0.5 * rest + 0.35 * one + 0.15 * other)
+    partly = collage(features, blend_styles([{}, blend_styles(styles, [0.7, 0.3])], [0.5, 0.5]), colours)
+    assert_close(partly, 0.5 * colours + 0.35 * one + 0.15 * other)
 
 
 def test_many_comparisons_are_made_in_parts(collage, monkeypatch):
@@ -141,6 +160,18 @@ def test_the_search_belongs_to_the_weights():
     assert {"collage.directions", "collage.taste"} <= one.state_dict().keys()
     assert torch.equal(one.collage.directions, same.collage.directions)
     assert not torch.equal(one.collage.directions, other.collage.directions)
+
+
+def test_the_collage_is_laid_into_the_picture_outside_of_training():
+    content, painting = picture(96, 128), picture(96, 96, seed=2)
+    plain, laid = built(), built(laid=1.0, bands=0)
+    style = laid.encode(painting)
+    assert torch.equal(plain.train()(content, style), laid.train()(content, style))
+    with pytest.raises(ConfigError, match="there are no pieces to be laid"):
+        MultiAdaINConfig(laid=0.5)
+    own = laid.eval().encode(content)
+    # Of a photograph in its own style the collage is the photograph, but where two places look alike.
+    assert (laid(content, own) - content).abs().mean() < 0.05 < content.std()
 
 
 def test_in_half_precision_it_is_nearly_the_same():

@@ -3,9 +3,10 @@
 A decoder of a few convolutions does not know how this painting is painted; the painting does. So each
 position of a deep layer looks for the place in the painting whose features are most like its own (Chen and
 Schmidt 2016, *Fast patch-based style transfer of arbitrary style*; matched after the statistics were
-exchanged, as in Sheng et al. 2018, *Avatar-Net*), and takes the pixels there. Neighbours that can be
-neighbours in the painting too are preferred (Ashikhmin 2001, *Synthesizing natural textures*): a sky is then
-made of parts of a painted sky, and not of one stroke repeated.
+exchanged, as in Sheng et al. 2018, *Avatar-Net*) and whose colours are (Hertzmann et al. 2001, *Image
+analogies*), and takes the pixels there. Neighbours that can be neighbours in the painting too are preferred
+(Ashikhmin 2001, *Synthesizing natural textures*): a sky is then made of parts of a painted sky, and not of
+one stroke repeated.
 """
 
 from __future__ import annotations
@@ -22,8 +23,12 @@ from velatura.networks.base import PIECES, Style
 __all__ = ["Collage"]
 
 _WINDOW = 3
+_TONE = 0.7
+"""What the colours weigh, in contrasts of the painting, beside features of length 1."""
+_CELLS = 2
+"""Means of the colours that are compared, along an edge of a position."""
 _BONUS = 0.1
-"""What a neighbour's consent weighs, beside a cosine."""
+"""What a neighbour's consent weighs."""
 _ROUNDS = 4
 _DITHER = 0.6
 """How far a place's own taste moves what it asks for, where 1 is as much as the features say."""
@@ -31,15 +36,16 @@ _PERIOD = 4
 """Positions after which tastes repeat: no more than the grid that tiles begin at."""
 _MOST_SCORES = 2**24
 """Comparisons that are held at once: 64 MiB."""
+_LEAST_CONTRAST = 0.02
 _BESIDE = ((0, 1), (0, -1), (1, 0), (-1, 0))
 
 
 class Collage(nn.Module):
     """The search, and the laying of what was found.
 
-    Places are compared by what random directions see of 3x3 positions (Johnson and Lindenstrauss 1984): a
+    Features are compared by what random directions see of 3x3 positions (Johnson and Lindenstrauss 1984): a
     tenth of the numbers, and nearly the same order. The directions are drawn with the weights and kept with
-    them.
+    them. To the distance of the features that of the colours is added, in four parts of a position.
 
     Args:
         channels: Of the layer that is compared.
@@ -70,16 +76,24 @@ class Collage(nn.Module):
             painting: ``(B, 3, h, w)``, whose edges are multiples of the stride.
             features: Of the layer, each channel of mean 0 and deviation 1, ``(B, C, h / stride, w / stride)``.
         """
+        contrast = painting.flatten(1).std(dim=1) + _LEAST_CONTRAST
+        keys = self._keys(features, painting, contrast)
+        # Of the squared distance, what depends on the painting alone; its partner in the photograph is 1.
+        half_square = keys.square().sum(dim=1, keepdim=True) / 2
         return {
-            f"{PIECES}0.keys": self._keys(features),
+            f"{PIECES}0.keys": torch.cat([keys, -half_square], dim=1),
+            f"{PIECES}0.contrast": contrast,
             f"{PIECES}0.pixels": self._blocks(painting),
             f"{PIECES}0.share": painting.new_ones(1),
         }
 
-    def _keys(self, features: Tensor) -> Tensor:
-        """``(B, directions, H, W)`` of length 1."""
+    def _keys(self, features: Tensor, colours: Tensor, contrast: Tensor) -> Tensor:
+        """What a position is compared by, ``(B, directions + 3 cells^2, H, W)``."""
         padded = functional.pad(features, (_WINDOW // 2,) * 4, mode="replicate")
-        return functional.normalize(functional.conv2d(padded, self.directions.to(features)), dim=1)
+        seen = functional.normalize(functional.conv2d(padded, self.directions.to(features)), dim=1)
+        cells = functional.avg_pool2d(colours, self.stride // _CELLS)
+        tones = functional.pixel_unshuffle(cells, _CELLS) * (_TONE / _CELLS) / contrast[:, None, None, None]
+        return torch.cat([seen, tones.to(seen)], dim=1)
 
     def _blocks(self, painting: Tensor) -> Tensor:
         """Squares half a stride off: four of them are the piece around a position, twice as wide.
@@ -89,21 +103,23 @@ class Collage(nn.Module):
         padded = functional.pad(painting, (self.stride // 2,) * 4, mode="replicate")
         return functional.pixel_unshuffle(padded, self.stride)
 
-    def forward(self, features: Tensor, style: Style, rest: Tensor) -> Tensor:
+    def forward(self, features: Tensor, style: Style, colours: Tensor) -> Tensor:
         """The collage of a style; of a blend, the sum of theirs by share.
 
         Args:
             features: Of the photograph, carried over to the painting's statistics, ``(B, C, H, W)``.
             style: With the entries of :meth:`encode`.
-            rest: Takes the share that no painting has, ``(B, 3, H * stride, W * stride)``.
+            colours: The photograph in the painting's colours, ``(B, 3, H * stride, W * stride)``. It takes
+                the share that no painting has.
         """
-        keys = self._keys(features)
-        laid = [
-            (share, self._laid(self._found(keys, known), blocks)) for known, blocks, share in _sources(style)
-        ]
-        left = 1 - sum(share for share, _ in laid)
-        whole = torch.stack([left * rest, *(share * picture for share, picture in laid)]).sum(dim=0)
-        return whole + self._nothing(keys)
+        left = torch.ones(1, dtype=colours.dtype, device=colours.device)
+        whole = torch.zeros_like(colours)
+        for known, contrast, blocks, share in _sources(style):
+            keys = self._keys(features, colours, contrast)
+            laid = self._laid(self._found(keys, known), blocks)
+            whole = whole + share * (laid + self._nothing(keys))
+            left = left - share
+        return whole + left * colours
 
     def _nothing(self, keys: Tensor) -> Tensor:
         """0 at each pixel, and not a number where keys that it may depend on are none.
@@ -124,7 +140,9 @@ class Collage(nn.Module):
         places = known.flatten(2).expand(keys.shape[0], -1, -1)  # (B, D, P)
         row, column = (torch.arange(edge, device=keys.device) for edge in keys.shape[2:])
         taste = self.taste.to(keys)[:, row % _PERIOD][:, :, column % _PERIOD]
-        best = _nearest((keys + taste).flatten(2), places).unflatten(1, keys.shape[2:])
+        keys = functional.pad(keys, (0, 0, 0, 0, 0, 1), value=1.0)
+        moved = keys + functional.pad(taste, (0, 0, 0, 0, 0, keys.shape[1] - taste.shape[0]))
+        best = _nearest(moved.flatten(2), places).unflatten(1, keys.shape[2:])
         above = best // columns  # Not with a remainder: an exported graph has none.
         found = torch.stack([above, best - above * columns], dim=1).to(torch.float32)
         # Half of the positions at a time: all at once, each would take what its neighbour gives up.
@@ -135,6 +153,7 @@ class Collage(nn.Module):
             scores = []
             for place in proposed:
                 index = (place[:, 0] * columns + place[:, 1]).long().flatten(1)
+                # Minus half of the squared distance, but for what all places have in common.
                 likeness = (keys.flatten(2) * _picked(places, index)).sum(dim=1).view_as(place[:, 0])
                 agreeing = [(place == other).all(dim=1).to(likeness) for other in proposed[1:]]
                 scores.append(likeness + _BONUS * torch.stack(agreeing).sum(dim=0))
@@ -164,10 +183,11 @@ class Collage(nn.Module):
         return functional.pixel_shuffle(laid, self.stride)[..., half:-half, half:-half]
 
 
-def _sources(style: Style) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+def _sources(style: Style) -> Iterator[tuple[Tensor, ...]]:
+    """Keys, contrast, blocks and share of each painting."""
     number = 0
     while f"{PIECES}{number}.keys" in style:
-        yield tuple(style[f"{PIECES}{number}.{part}"] for part in ("keys", "pixels", "share"))  # type: ignore[misc]
+        yield tuple(style[f"{PIECES}{number}.{part}"] for part in ("keys", "contrast", "pixels", "share"))
         number += 1
 
 

@@ -70,7 +70,15 @@ class MultiAdaINConfig(NetworkConfig):
         Setting("Numbers that pieces of the painting are found by, which the decoder is shown; 0: it is not"),
     ] = 0
 
+    laid: Annotated[
+        float,
+        Interval(ge=0, le=1),
+        Setting("How much of the pieces themselves is in the picture, once it is trained"),
+    ] = 0.0
+
     def __post_init__(self) -> None:
+        if self.laid and not self.pieces:
+            raise ConfigError("multi-adain: there are no pieces to be laid; set pieces above 0 too")
         if not len(self.layers) == len(self.widths) == len(self.blocks) or not self.layers:
             raise ConfigError(
                 f"multi-adain: {len(self.layers)} layers, {len(self.widths)} widths and "
@@ -112,7 +120,7 @@ class MultiAdaIN(Network):
     def __init__(self, config: MultiAdaINConfig) -> None:
         super().__init__()
         self.encoder = Encoder(config.backbone, config.layers)
-        self.floor = config.floor
+        self.floor, self.laid = config.floor, config.laid
         shapes = [self.encoder.backbone.shapes[layer] for layer in config.layers]
         strides = [shape.stride for shape in shapes]
         if strides != [2 ** (n + 1) for n in range(len(strides))]:
@@ -195,6 +203,8 @@ class MultiAdaIN(Network):
             collage = self.collage(moved[self.layers[-1]], wanted, colours) if self.collage else None
         painted = self._decoded(moved, colours, collage, self.steering(self._known(wanted)))
         if not self.training:
+            if collage is not None:
+                painted = torch.lerp(painted, collage, self.laid)
             painted = self.bands(painted, wanted)
         return painted[..., : content.shape[2], : content.shape[3]]
 
