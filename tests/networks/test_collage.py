@@ -57,11 +57,11 @@ def test_a_photograph_with_the_features_of_the_painting_is_the_painting(collage)
 
 
 def test_the_pieces_go_where_the_features_are(collage):
-    pixels, features = painting(8, 12)
+    pixels, features = painting(8, 20)
     moved, expected = features.roll(5, dims=3), pixels.roll(5 * STRIDE, dims=3)
     found = collage(moved, collage.encode(pixels, features), expected)
     # At its edges, and at the seam, a place has other neighbours than it had.
-    same = [*range(2 * STRIDE, 3 * STRIDE), *range(7 * STRIDE, 10 * STRIDE)]
+    same = slice(10 * STRIDE, 15 * STRIDE)
     assert_close(found[..., same], expected[..., same])
 
 
@@ -83,6 +83,14 @@ def test_a_photograph_may_be_larger_or_smaller_than_the_painting(collage):
         assert collage(features, style, rest).shape == rest.shape
 
 
+def test_what_is_coarse_stays_the_photographs(collage):
+    pixels, features = painting(9, 9)
+    shade = torch.linspace(0, 1, 9 * STRIDE).expand(1, 3, 9 * STRIDE, -1)
+    style = collage.encode(pixels, features)
+    found = collage(features, style, pixels + shade) - pixels
+    assert (found - shade).abs().mean() < 0.1 * shade.std()
+
+
 def test_flat_parts_get_many_pieces_and_not_one(collage):
     pixels, features = painting(12, 12)
     # All places are nearly alike, and every position asks for the same.
@@ -96,16 +104,18 @@ def test_flat_parts_get_many_pieces_and_not_one(collage):
     assert beside.float().mean() > 0.1, "hardly any two pieces are neighbours in the painting"
 
 
-def test_a_neighbours_consent_decides_between_places_that_are_alike(collage):
-    # The painting's left half comes again on the right, but for one place, which is a little more alike.
-    _, features = painting(6, 6)
-    twice = torch.cat([features, features], dim=3)
-    wanted = features.clone()
-    twice[:, :, 3, 3] += 0.05 * drawn(1, CHANNELS, seed=7)[0]
-    found = found_in(collage, wanted, collage.encode(torch.zeros(1, 3, 6 * STRIDE, 12 * STRIDE), twice))
-    rows, columns = torch.meshgrid(torch.arange(6), torch.arange(6), indexing="ij")
-    own = (found[0] == torch.stack([rows, columns])).all(dim=0)
-    assert own[3, 3], "the place was taken from the other half, against all neighbours"
+def test_neighbours_agree_where_features_are_uncertain(collage, monkeypatch):
+    pixels, features = painting(10, 10)
+    style = collage.encode(torch.zeros_like(pixels), features)
+    rows, columns = torch.meshgrid(torch.arange(10), torch.arange(10), indexing="ij")
+
+    def wrong():
+        found = found_in(collage, features + drawn(*features.shape, seed=50), style)
+        return 1 - (found[0] == torch.stack([rows, columns])).all(dim=0).float().mean()
+
+    together = wrong()
+    monkeypatch.setattr("velatura.networks.collage._BONUS", 0.0)
+    assert together < 0.5 * wrong()
 
 
 def test_a_blend_is_the_sum_of_the_collages_and_the_photograph_takes_what_is_left(collage):
@@ -136,7 +146,7 @@ def test_what_is_not_a_number_is_seen_as_far_as_it_may_matter(collage):
     broken[..., 12, 12] = torch.nan
     untouched = collage(broken, style, rest).isfinite()
     assert not untouched[..., 12 * STRIDE : 13 * STRIDE, 12 * STRIDE : 13 * STRIDE].any()
-    assert untouched.float().mean() > 0.5
+    assert untouched.float().mean() > 0.4
     for seed in range(5):
         other = features.clone()
         other[..., 12, 12] = 3 * drawn(CHANNELS, seed=seed)
@@ -157,7 +167,7 @@ def test_tiles_are_the_whole():
 
 def test_the_search_belongs_to_the_weights():
     one, same, other = (MultiAdaINConfig(pieces=24).build(rng=generator(seed, "w")) for seed in (0, 0, 1))
-    assert {"collage.directions", "collage.taste"} <= one.state_dict().keys()
+    assert {"collage.directions", "collage.phases"} <= one.state_dict().keys()
     assert torch.equal(one.collage.directions, same.collage.directions)
     assert not torch.equal(one.collage.directions, other.collage.directions)
 

@@ -6,7 +6,8 @@ Schmidt 2016, *Fast patch-based style transfer of arbitrary style*; matched afte
 exchanged, as in Sheng et al. 2018, *Avatar-Net*) and whose colours are (Hertzmann et al. 2001, *Image
 analogies*), and takes the pixels there. Neighbours that can be neighbours in the painting too are preferred
 (Ashikhmin 2001, *Synthesizing natural textures*): a sky is then made of parts of a painted sky, and not of
-one stroke repeated.
+one stroke repeated. What is coarser than the pieces stays the photograph's, in the painting's colours, so
+that the pieces do not show as steps.
 """
 
 from __future__ import annotations
@@ -23,17 +24,19 @@ from velatura.networks.base import PIECES, Style
 __all__ = ["Collage"]
 
 _WINDOW = 3
-_TONE = 0.7
+_COLOURS = 0.5
 """What the colours weigh, in contrasts of the painting, beside features of length 1."""
 _CELLS = 2
 """Means of the colours that are compared, along an edge of a position."""
 _BONUS = 0.1
 """What a neighbour's consent weighs."""
 _ROUNDS = 4
-_DITHER = 0.6
-"""How far a place's own taste moves what it asks for, where 1 is as much as the features say."""
+_TASTE = 0.6
+"""How far a position's own taste moves what it asks for, where 1 is as much as the features say."""
+_WHIM = 300.0
+"""How fast tastes change with the features."""
 _PERIOD = 4
-"""Positions after which tastes repeat: no more than the grid that tiles begin at."""
+"""Positions after which tastes repeat where nothing changes: no more than the grid that tiles begin at."""
 _MOST_SCORES = 2**24
 """Comparisons that are held at once: 64 MiB."""
 _LEAST_CONTRAST = 0.02
@@ -54,7 +57,7 @@ class Collage(nn.Module):
     """
 
     directions: Tensor
-    taste: Tensor
+    phases: Tensor
     share: Tensor
 
     def __init__(self, channels: int, stride: int, directions: int) -> None:
@@ -62,8 +65,7 @@ class Collage(nn.Module):
         self.stride = stride
         basis = torch.linalg.qr(torch.randn(channels * _WINDOW**2, directions)).Q
         self.register_buffer("directions", basis.T.reshape(directions, channels, _WINDOW, _WINDOW).clone())
-        taste = functional.normalize(torch.randn(directions, _PERIOD, _PERIOD), dim=0)
-        self.register_buffer("taste", _DITHER * taste)
+        self.register_buffer("phases", 2 * math.pi * torch.rand(directions, _PERIOD, _PERIOD))
         # One of two pieces that meet, by pixel: each fades out over its last half.
         fading = torch.sin(math.pi * (torch.arange(2 * stride) + 0.5) / (2 * stride)).pow(4)
         share = fading / (fading + fading.roll(stride))
@@ -92,7 +94,7 @@ class Collage(nn.Module):
         padded = functional.pad(features, (_WINDOW // 2,) * 4, mode="replicate")
         seen = functional.normalize(functional.conv2d(padded, self.directions.to(features)), dim=1)
         cells = functional.avg_pool2d(colours, self.stride // _CELLS)
-        tones = functional.pixel_unshuffle(cells, _CELLS) * (_TONE / _CELLS) / contrast[:, None, None, None]
+        tones = functional.pixel_unshuffle(cells, _CELLS) * (_COLOURS / _CELLS) / contrast[:, None, None, None]
         return torch.cat([seen, tones.to(seen)], dim=1)
 
     def _blocks(self, painting: Tensor) -> Tensor:
@@ -117,9 +119,16 @@ class Collage(nn.Module):
         for known, contrast, blocks, share in _sources(style):
             keys = self._keys(features, colours, contrast)
             laid = self._laid(self._found(keys, known), blocks)
-            whole = whole + share * (laid + self._nothing(keys))
+            toned = laid + self._coarse(colours - laid)
+            whole = whole + share * (toned + self._nothing(keys))
             left = left - share
         return whole + left * colours
+
+    def _coarse(self, picture: Tensor) -> Tensor:
+        """What is coarser than about three positions, ``(B, 3, H, W)`` to the same shape."""
+        means = functional.pad(functional.avg_pool2d(picture, self.stride), (1, 1, 1, 1), mode="replicate")
+        smooth = functional.avg_pool2d(means, 3, stride=1)
+        return functional.interpolate(smooth, scale_factor=float(self.stride), mode="bilinear")
 
     def _nothing(self, keys: Tensor) -> Tensor:
         """0 at each pixel, and not a number where keys that it may depend on are none.
@@ -127,22 +136,24 @@ class Collage(nn.Module):
         So tiles can measure how far a network sees; a place that was chosen shows no trace of them.
         """
         nothing = (0 * keys).sum(dim=1, keepdim=True)
-        for _ in range(_ROUNDS + 1):  # Once more for the pieces that reach over.
+        for _ in range(_ROUNDS + 3):  # Three times for pieces that reach over, and for what is coarse.
             nothing = functional.avg_pool2d(functional.pad(nothing, (1, 1, 1, 1), mode="replicate"), 3, 1)
         return nothing.repeat_interleave(self.stride, dim=2).repeat_interleave(self.stride, dim=3)
 
     def _found(self, keys: Tensor, known: Tensor) -> Tensor:
         """Row and column in the painting for each position, ``(B, 2, H, W)``, as float32.
 
-        In flat parts, where all positions ask for the same, their tastes make them ask for different things.
+        In flat parts, where all positions ask for nearly the same, their tastes make them ask for different
+        things. A taste follows from the features, as good as at random, so that tiles have the same.
         """
         rows, columns = known.shape[2:]
         places = known.flatten(2).expand(keys.shape[0], -1, -1)  # (B, D, P)
         row, column = (torch.arange(edge, device=keys.device) for edge in keys.shape[2:])
-        taste = self.taste.to(keys)[:, row % _PERIOD][:, :, column % _PERIOD]
+        phases = self.phases.to(keys)[:, row % _PERIOD][:, :, column % _PERIOD]
+        taste = functional.normalize(torch.sin(_WHIM * keys[:, : phases.shape[0]] + phases), dim=1)
         keys = functional.pad(keys, (0, 0, 0, 0, 0, 1), value=1.0)
-        moved = keys + functional.pad(taste, (0, 0, 0, 0, 0, keys.shape[1] - taste.shape[0]))
-        best = _nearest(moved.flatten(2), places).unflatten(1, keys.shape[2:])
+        asked = keys + functional.pad(_TASTE * taste, (0, 0, 0, 0, 0, keys.shape[1] - taste.shape[1]))
+        best = _nearest(asked.flatten(2), places).unflatten(1, keys.shape[2:])
         above = best // columns  # Not with a remainder: an exported graph has none.
         found = torch.stack([above, best - above * columns], dim=1).to(torch.float32)
         # Half of the positions at a time: all at once, each would take what its neighbour gives up.
