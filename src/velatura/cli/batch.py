@@ -64,7 +64,8 @@ def run_batch(jobs: Sequence[StylizeJob], *, quiet: bool, model: Model | None = 
         model: The trained network that the jobs name; None: they name none.
 
     Returns:
-        0; 1 if any failed; 130 if interrupted, with the jobs not yet begun left out.
+        0; 1 if any failed; 2 if all did, since what was asked for was wrong; 130 if interrupted, with the
+        jobs not yet begun left out.
 
     Raises:
         ConfigError: The output is a file, two photographs would have the same name or be
@@ -75,7 +76,8 @@ def run_batch(jobs: Sequence[StylizeJob], *, quiet: bool, model: Model | None = 
         WeightsError: The weights are missing or broken, for every job alike.
     """
     _check_batch(jobs)
-    failed = done = 0
+    failures: list[Exception] = []
+    done = 0
     with cancelled_by_interrupt() as cancelled:
         for number, job in enumerate(jobs, start=1):
             title = f"{number}/{len(jobs)} {Path(job.content).name}"
@@ -87,7 +89,7 @@ def run_batch(jobs: Sequence[StylizeJob], *, quiet: bool, model: Model | None = 
             except WeightsError:
                 raise
             except Exception as error:  # noqa: BLE001 - what is wrong with one picture need not be with the next
-                failed += 1
+                failures.append(error)
                 typer.echo(f"velatura: {job.content}: {_reason(error)}", err=True)
                 continue
             for note in result.notes:
@@ -96,9 +98,10 @@ def run_batch(jobs: Sequence[StylizeJob], *, quiet: bool, model: Model | None = 
             done += 1
             if result.interrupted:
                 return _interrupted(done, jobs)
-    if failed:
-        typer.echo(f"velatura: {failed} of {len(jobs)} pictures failed, {done} written", err=True)
-    return 1 if failed else 0
+    if not failures:
+        return 0
+    typer.echo(f"velatura: {len(failures)} of {len(jobs)} pictures failed, {done} written", err=True)
+    return 2 if not done and all(isinstance(error, ConfigError) for error in failures) else 1
 
 
 def _reason(error: Exception) -> str:

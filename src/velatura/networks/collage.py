@@ -28,7 +28,7 @@ _COLOURS = 0.5
 """What the colours weigh, in contrasts of the painting, beside features of length 1."""
 _CELLS = 2
 """Means of the colours that are compared, along an edge of a position."""
-_BONUS = 0.1
+_BONUS = 0.2
 """What a neighbour's consent weighs."""
 _ROUNDS = 4
 _TASTE = 0.6
@@ -66,9 +66,8 @@ class Collage(nn.Module):
         basis = torch.linalg.qr(torch.randn(channels * _WINDOW**2, directions)).Q
         self.register_buffer("directions", basis.T.reshape(directions, channels, _WINDOW, _WINDOW).clone())
         self.register_buffer("phases", 2 * math.pi * torch.rand(directions, _PERIOD, _PERIOD))
-        # One of two pieces that meet, by pixel: each fades out over its last half.
-        fading = torch.sin(math.pi * (torch.arange(2 * stride) + 0.5) / (2 * stride)).pow(4)
-        share = fading / (fading + fading.roll(stride))
+        # Of a piece, by pixel: with that of the next one, a stride further, it makes 1.
+        share = torch.sin(math.pi * (torch.arange(2 * stride) + 0.5) / (2 * stride)).square()
         self.register_buffer("share", share, persistent=False)
 
     def encode(self, painting: Tensor, features: Tensor) -> dict[str, Tensor]:
