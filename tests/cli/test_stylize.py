@@ -119,7 +119,7 @@ def test_several_paintings_are_blended(velatura, photo, painting, tmp_path):
 def test_a_run_starts_from_a_picture(stylize, painting, tmp_path):
     start = tmp_path / "start.png"
     Picture.of(torch.rand(3, 32, 40)).save(start)
-    assert stylize("-q", "--start", start, steps=0).status == 0
+    assert stylize("-q", "--start", start, "--set", "detail=0", steps=0).status == 0
     assert torch.equal(read_picture(tmp_path / "out.png").pixels, read_picture(start).pixels)
 
 

@@ -46,9 +46,7 @@ def picture(height, width, seed=0):
 def found_in(collage, features, style):
     """Rows and columns found for grey positions with these features."""
     grey = torch.zeros(1, 3, *(STRIDE * edge for edge in features.shape[2:]))
-    return collage._found(
-        collage._keys(features, grey, style["pieces0.contrast"]), style["pieces0.keys"]
-    )
+    return collage._found(collage._keys(features, grey, style["pieces0.contrast"]), style["pieces0.keys"])
 
 
 def test_a_photograph_with_the_features_of_the_painting_is_the_painting(collage):

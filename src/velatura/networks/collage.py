@@ -33,7 +33,7 @@ _BONUS = 0.2
 _ROUNDS = 4
 _TASTE = 0.6
 """How far a position's own taste moves what it asks for, where 1 is as much as the features say."""
-_WHIM = 300.0
+_WHIM = 3000.0
 """How fast tastes change with the features."""
 _PERIOD = 4
 """Positions after which tastes repeat where nothing changes: no more than the grid that tiles begin at."""
@@ -75,7 +75,7 @@ class Collage(nn.Module):
 
         Args:
             painting: ``(B, 3, h, w)``, whose edges are multiples of the stride.
-            features: Of the layer, each channel of mean 0 and deviation 1, ``(B, C, h / stride, w / stride)``.
+            features: Of the layer, each channel of mean 0 and deviation 1, ``(B, C, h/stride, w/stride)``.
         """
         contrast = painting.flatten(1).std(dim=1) + _LEAST_CONTRAST
         keys = self._keys(features, painting, contrast)
@@ -93,8 +93,8 @@ class Collage(nn.Module):
         padded = functional.pad(features, (_WINDOW // 2,) * 4, mode="replicate")
         seen = functional.normalize(functional.conv2d(padded, self.directions.to(features)), dim=1)
         cells = functional.avg_pool2d(colours, self.stride // _CELLS)
-        tones = functional.pixel_unshuffle(cells, _CELLS) * (_COLOURS / _CELLS) / contrast[:, None, None, None]
-        return torch.cat([seen, tones.to(seen)], dim=1)
+        scale = _COLOURS / (_CELLS * contrast[:, None, None, None])
+        return torch.cat([seen, (functional.pixel_unshuffle(cells, _CELLS) * scale).to(seen)], dim=1)
 
     def _blocks(self, painting: Tensor) -> Tensor:
         """Squares half a stride off: four of them are the piece around a position, twice as wide.
@@ -152,7 +152,7 @@ class Collage(nn.Module):
         taste = functional.normalize(torch.sin(_WHIM * keys[:, : phases.shape[0]] + phases), dim=1)
         keys = functional.pad(keys, (0, 0, 0, 0, 0, 1), value=1.0)
         asked = keys + functional.pad(_TASTE * taste, (0, 0, 0, 0, 0, keys.shape[1] - taste.shape[1]))
-        best = _nearest(asked.flatten(2), places).unflatten(1, keys.shape[2:])
+        best = _nearest(asked.flatten(2), places).view(-1, *keys.shape[2:])
         above = best // columns  # Not with a remainder: an exported graph has none.
         found = torch.stack([above, best - above * columns], dim=1).to(torch.float32)
         # Half of the positions at a time: all at once, each would take what its neighbour gives up.
@@ -179,7 +179,7 @@ class Collage(nn.Module):
         around = _continued(found)
         height, width = found.shape[2] + 1, found.shape[3] + 1
         first, second = self.share.view(2, self.stride)
-        parts = []
+        laid = blocks.new_zeros(1)
         for down, vertical in enumerate((second, first)):
             for right, horizontal in enumerate((second, first)):
                 # The square at a corner is the lower right one of the piece above and to the left of it.
@@ -187,10 +187,10 @@ class Collage(nn.Module):
                 row, column = place[:, 0] + 1 - down, place[:, 1] + 1 - right
                 index = (row * columns + column).long().flatten(1)
                 weight = (vertical[:, None] * horizontal).flatten().repeat(3)
-                parts.append(_picked(blocks.flatten(2), index) * weight[:, None])
-        laid = torch.stack(parts).sum(dim=0).view(-1, blocks.shape[1], height, width)
+                laid = laid + _picked(blocks.flatten(2), index) * weight[:, None]
+        pieces = functional.pixel_shuffle(laid.view(-1, blocks.shape[1], height, width), self.stride)
         half = self.stride // 2
-        return functional.pixel_shuffle(laid, self.stride)[..., half:-half, half:-half]
+        return pieces[..., half:-half, half:-half]
 
 
 def _sources(style: Style) -> Iterator[tuple[Tensor, ...]]:
@@ -206,7 +206,7 @@ def _nearest(keys: Tensor, places: Tensor) -> Tensor:
     if torch.compiler.is_exporting():
         return (keys.mT @ places).argmax(dim=2)
     count = max(1, _MOST_SCORES // (places.shape[0] * places.shape[2]))
-    return torch.cat([(some.mT @ places).argmax(dim=2) for some in keys.split(count, dim=2)], dim=1)
+    return torch.cat([(some.mT @ places).argmax(dim=2) for some in torch.split(keys, count, dim=2)], dim=1)
 
 
 def _picked(values: Tensor, index: Tensor) -> Tensor:
