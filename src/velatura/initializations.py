@@ -324,15 +324,39 @@ class Picture(Initialization):
         """The picture at the canvas's size, clamped to [0, 1]."""
         if sources.picture is None:
             raise ConfigError("initialization 'picture' needs a picture; name its file in the setting 'path'")
-        height, width = sources.content.shape[-2:]
-        rows, columns = sources.picture.shape[-2:]
-        if not same_aspect((height, width), (rows, columns)):
+        return _fitted(sources.picture, sources.content)
+
+
+@initializations.register("one_pass")
+@dataclass(frozen=True, kw_only=True)
+class OnePassPicture(Initialization):
+    """What a trained network makes of the photograph and the paintings in one pass."""
+
+    model: Annotated[
+        str,
+        Setting("Trained network that takes any painting: a name, a file, or the folder of its run"),
+    ] = "adain-slim"
+    is_random = False
+
+    def draw_from(self, sources: Sources) -> Tensor:
+        """The network's picture at the canvas's size, clamped to [0, 1]."""
+        if sources.picture is None:
             raise ConfigError(
-                f"the picture to start from is {columns}x{rows} and the canvas {width}x{height}; "
-                "crop it to the same proportions"
+                "initialization 'one_pass' is for a photograph in the style of paintings; choose another"
             )
-        fitted = resize(sources.picture.to(sources.content), (height, width)).clamp(0, 1)
-        return fitted.expand_as(sources.content).clone()
+        return _fitted(sources.picture, sources.content)
+
+
+def _fitted(picture: Tensor, content: Tensor) -> Tensor:
+    """A picture ``(1, 3, h, w)`` at the size of the canvas, clamped to [0, 1]."""
+    height, width = content.shape[-2:]
+    rows, columns = picture.shape[-2:]
+    if not same_aspect((height, width), (rows, columns)):
+        raise ConfigError(
+            f"the picture to start from is {columns}x{rows} and the canvas {width}x{height}; "
+            "crop it to the same proportions"
+        )
+    return resize(picture.to(content), (height, width)).clamp(0, 1).expand_as(content).clone()
 
 
 def _color(color: _Color, like: Tensor) -> Tensor:

@@ -33,6 +33,7 @@ def test_the_presets_are_these():
         "guillaumin2017-reconstruction",
         "li2018",
         "reconstruction",
+        "refined",
         "saric2020",
         "saric2020-reconstruction",
         "smooth-reconstruction",

@@ -19,8 +19,8 @@ from velatura.engine.one_pass import OnePass
 from velatura.engine.optimization import OptimizationStylizer
 from velatura.engine.precision import PrecisionName, choose_device, choose_precision
 from velatura.imaging import Picture, read_at_most, read_picture
-from velatura.initializations import Picture as StartPicture
 from velatura.jobs.coloring import Coloring, color_notes
+from velatura.jobs.first_pass import OnePassStart, files_to_start_from, given_start
 from velatura.jobs.memory import foretell_memory
 from velatura.jobs.models import Model, find_model
 from velatura.jobs.one_pass import stylize_in_one_pass
@@ -93,23 +93,6 @@ class StylizeJob:
                 )
 
 
-def _start_path(method: Optimization) -> str | None:
-    initialization = method.initialization
-    return initialization.path if isinstance(initialization, StartPicture) else None
-
-
-def _start_picture(method: Optimization, start: Picture | None) -> Picture | None:
-    name = method.initialization.name
-    if start is not None and name != StartPicture.name:
-        raise ConfigError(
-            f"a picture to start from was given, but the initialisation is {name!r}, not 'picture'"
-        )
-    path = _start_path(method)
-    if start is not None and path is not None:
-        raise ConfigError(f"two pictures to start from were given, one of them {path}; leave one out")
-    return read_picture(path) if path is not None else start
-
-
 def _notes(how: Stylization, method: Optimization, pictures: Sequence[Picture]) -> Iterator[str]:
     """What the user should know before anything is written, a line each."""
     for picture in pictures:
@@ -178,7 +161,7 @@ def stylize_pictures(
         )
     if not styles:
         raise ConfigError(_NO_STYLE.format(preset=how.preset))
-    start = _start_picture(method, start)
+    start = given_start(method.initialization, start)
     check_fine(fine, len(styles), method)
     made_of: Mapping[str, Any] = {}
     if fine is not None:
@@ -237,6 +220,7 @@ def _optimize(
             placement=regional.placement,
         )
         regional.check(stylizer)
+        one_pass = OnePassStart.of(method.initialization)
         memory = foretell_memory(
             stylizer,
             content,
@@ -254,7 +238,11 @@ def _optimize(
                 "start": None if start is None else fingerprint(start),
                 **regional.record,
             },
-            "weights": {"source": backbone.source, "sha256": backbone.weights_sha256},
+            "weights": {
+                "source": backbone.source,
+                "sha256": backbone.weights_sha256,
+                **({} if one_pass is None else one_pass.record()),
+            },
             **machine_record(device, precision),
         }
         coloring = Coloring(
@@ -265,12 +253,16 @@ def _optimize(
             size=size,
             style_sizes=[stylizer.looked_at(style.pixels, size, size) for style in styles],
         )
+        if one_pass is None:
+            begun = coloring.start(None if start is None else start.pixels)
+        else:
+            begun = one_pass.painted(coloring, how, regional, size=size, device=device, cancelled=cancelled)
         outcome = stylizer(
             coloring.content,
             coloring.styles,
             blend=regional.blend,
             size=size,
-            start=coloring.start(None if start is None else start.pixels),
+            start=begun,
             checkpoints=_with_fingerprint(checkpoints, record),
             on_progress=coloring.seen(on_progress),
             cancelled=cancelled,
@@ -372,8 +364,8 @@ def _inputs(job: StylizeJob) -> list[Path]:
     """Every file that the job reads, but for a checkpoint."""
     method = job.stylization.method
     if isinstance(method, OnePass):
-        start, weights = None, str(find_model(method.model))
+        files = [find_model(method.model)]
     else:
         # Weights are a file or a name; a name is the path of nothing that the job could overwrite.
-        start, weights = _start_path(method), method.backbone.weights
-    return [Path(path) for path in (job.content, *job.pictures, weights, start) if path is not None]
+        files = [Path(method.backbone.weights), *files_to_start_from(method.initialization)]
+    return [*(Path(path) for path in (job.content, *job.pictures)), *files]
