@@ -1,4 +1,4 @@
-"""AdaIN at three depths, with covariances, and on top of the photograph in the painting's colours."""
+"""AdaIN at three depths, with covariances and with pieces of the painting itself."""
 
 from __future__ import annotations
 
@@ -107,9 +107,13 @@ class MultiAdaIN(Network):
     the painting's colours, blurred: detail is painted, not kept. What it paints is weaker than the painting's
     detail; outside of training, :class:`BandMatching` makes it as strong.
 
+    With ``pieces`` it is shown a :class:`Collage` of the painting too, found by the deepest of the exchanged
+    features; outside of training, ``laid`` of that is in the picture itself.
+
     What it knows of a style, by layer, for the colours themselves and for each band of detail:
-    ``LAYER.mean``, ``(B, C)``, and ``LAYER.second``, ``(B, C, C)``, raw moments, which mix linearly.
-    ``alpha`` mixes them with the photograph's own.
+    ``LAYER.mean``, ``(B, C)``, and ``LAYER.second``, ``(B, C, C)``, raw moments, which mix linearly; and the
+    pieces of each painting, which stay apart. ``alpha`` mixes the moments with the photograph's own, and the
+    collage with the photograph in the painting's colours.
 
     Args:
         config: Its settings.
