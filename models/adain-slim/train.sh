@@ -10,5 +10,5 @@ resume=(); if [ -e "$run/checkpoint.safetensors" ]; then resume=(--resume); fi
 velatura train adain-slim \
   --content "$data/images/train_content" \
   --styles "$data/images/train_style" \
-  --threads 1 "${resume[@]}" -o "$run"
+  --threads 2 "${resume[@]}" -o "$run"
 python "$(dirname "$0")/../ship.py" "$run" "$run/adain-slim.safetensors"

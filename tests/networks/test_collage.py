@@ -7,6 +7,7 @@ from torch.testing import assert_close
 from velatura.core.errors import ConfigError
 from velatura.core.rng import generator
 from velatura.engine.tiles import margin, stylize_in_tiles
+from velatura.jobs.models import load_model
 from velatura.networks import blend_styles
 from velatura.networks.collage import Collage
 from velatura.networks.multi_adain import MultiAdaINConfig
@@ -161,6 +162,13 @@ def test_tiles_are_the_whole():
     parts = stylize_in_tiles(network, content, style, alpha=1, edge=edge, overlap=overlap)
     # The statistics are those of a smaller picture.
     assert (parts - whole).abs().mean() < 0.05 * whole.std()
+
+
+def test_the_network_that_ships_has_so_many_parameters():
+    network = load_model("adain-slim").network
+    assert sum(weight.numel() for weight in network.parameters()) == 1_194_108
+    assert network.collage.directions.numel() == 147_456
+    assert network.laid == 0.65
 
 
 def test_the_search_belongs_to_the_weights():

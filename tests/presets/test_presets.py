@@ -68,6 +68,12 @@ def test_every_texture_builds_without_a_photograph(name, size):
     assert preset.size == size
 
 
+def test_refined_is_fast_from_another_start_at_one_scale():
+    fast, refined = (load_preset(name).method for name in ("fast", "refined"))
+    assert {key for key in fast if fast[key] != refined[key]} == {"initialization", "pyramid"}
+    assert fast.keys() == refined.keys()
+
+
 def test_the_texture_of_the_paper_has_its_layers_and_its_numbers():
     method = build(Optimization, load_preset("gatys2015-texture").texture)
     (style,) = method.terms.values()

@@ -20,7 +20,6 @@ from velatura.engine.optimization import OptimizationStylizer
 from velatura.engine.precision import PrecisionName, choose_device, choose_precision
 from velatura.imaging import Picture, read_at_most, read_picture
 from velatura.jobs.coloring import Coloring, color_notes
-from velatura.jobs.first_pass import OnePassStart, files_to_start_from, given_start
 from velatura.jobs.memory import foretell_memory
 from velatura.jobs.models import Model, find_model
 from velatura.jobs.one_pass import stylize_in_one_pass
@@ -30,6 +29,7 @@ from velatura.jobs.regions import PlacedPictures, Regions, placed_pictures
 from velatura.jobs.result import Result
 from velatura.jobs.saving import Saving, Writer
 from velatura.jobs.scale_mixing import check_fine, mixed_style
+from velatura.jobs.start_picture import OnePassStart, files_to_start_from, given_start
 from velatura.jobs.stylization import (
     Stylization,
     blend_notes,
